@@ -6,8 +6,8 @@ and their cause is never sent. All codes: ``docs/protocol.md``.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field, fields
+from datetime import date, datetime
 from types import MappingProxyType
 from typing import Final
 
@@ -28,6 +28,8 @@ STATUS: Final[Mapping[type[refusals.Refusal], int]] = MappingProxyType(
         refusals.NotFound: 404,
         refusals.SlotTaken: 409,
         refusals.PatientConflict: 409,
+        refusals.DuplicatePatient: 409,
+        refusals.MergeConflict: 409,
         refusals.InvalidTransition: 409,
         refusals.ReservationExpired: 410,
         refusals.VersionConflict: 412,
@@ -72,6 +74,8 @@ class PublicError:
     message: str
     details: tuple[refusals.FieldError, ...] = ()
     retry_after_s: float | None = None
+    members: Mapping[str, object] = field(default_factory=dict)
+    """Of the error object, beside those that every error has."""
 
     @property
     def retry_after_header(self) -> str | None:
@@ -114,6 +118,7 @@ def to_public(error: BaseException) -> PublicError:
                 message=str(error),
                 details=tuple(error.details),
                 retry_after_s=_retry_after_s(error),
+                members=_members(error),
             )
         case RequestTooSlow():
             return TOO_SLOW
@@ -145,6 +150,7 @@ def error_body(error: PublicError, request_id: str, now: datetime) -> dict[str, 
             "details": [
                 {"field": detail.field, "message": detail.message} for detail in error.details
             ],
+            **error.members,
         }
     }
 
@@ -162,6 +168,26 @@ def error_response(error: PublicError, request_id: str, now: datetime) -> web.Re
     if error is UNKNOWN_CODING:
         response.headers["Accept-Encoding"] = ", ".join(CODINGS)  # RFC 9110 §15.5.16
     return response
+
+
+def _members(refusal: refusals.Refusal) -> Mapping[str, object]:
+    match refusal:
+        case refusals.DuplicatePatient(candidates=found):
+            return {"candidates": [_shown(each) for each in found]}
+        case refusals.MergeConflict(appointments=visits):
+            return {"appointments": [_shown(each) for each in visits]}
+        case _:
+            return {}
+
+
+def _shown(part: refusals.KnownPatient | refusals.OverlappingVisit) -> Mapping[str, object]:
+    return {each.name: _plain(getattr(part, each.name)) for each in fields(part)}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return instant_text(value)
+    return value.isoformat() if isinstance(value, date) else value
 
 
 def _retry_after_s(refusal: refusals.Refusal) -> float | None:

@@ -22,6 +22,7 @@ from actors.services.consents import ConsentCheck, Consents
 from actors.services.delivery_rights import DeliveryRights
 from actors.services.directory import Directory
 from actors.services.identity import Identity
+from actors.services.merging import Merging
 from actors.services.people import People
 from actors.services.practices import Practices
 from actors.services.records import Records
@@ -231,6 +232,7 @@ def build_services(core: Core, calendars: Calendars, connections: Connections) -
         access=access,
         people=People(store.profiles, directory, core.practices, records, connections),
         practices=core.practices,
+        merging=Merging(directory, core.practices, store.practices, records, connections),
         catalog=catalog,
         availability=Availability(
             calendars,

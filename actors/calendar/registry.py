@@ -11,7 +11,7 @@ from actors.calendar.settings import MEMORY_REACH, ActorSettings, ReservationSet
 from actors.calendar.snapshot import Snapshot
 from actors.domain.channels import PRACTICE_PREFIX, USER_PROFILE_PREFIX
 from actors.domain.commands import Command
-from actors.domain.ids import DentistId, ProfileId
+from actors.domain.ids import DentistId, PatientId, ProfileId
 from actors.domain.refusals import NotFound, Unavailable
 from actors.ports.calendars import CalendarStore, DueHold, LoadedCalendar
 from actors.ports.clock import Clock
@@ -23,7 +23,9 @@ log = logging.getLogger(__name__)
 _ATTEMPTS = 3
 """How often a command is sent again because the calendar's actor stopped meanwhile."""
 
-_OUTSIDE = frozenset({"appointment_types.updated", "practice.updated", "profile.updated"})
+_OUTSIDE = frozenset(
+    {"appointment_types.updated", "patient.merged", "practice.updated", "profile.updated"}
+)
 """Events of what calendars rest on, and do not decide themselves."""
 
 
@@ -157,17 +159,24 @@ class Registry:
         elif record.type == "practice.updated":
             practice_id = record.channel.removeprefix(PRACTICE_PREFIX)
             self._reopen(
-                practice_id, lambda actor: actor.snapshot.calendar.practice_id == practice_id
+                (practice_id,), lambda actor: actor.snapshot.calendar.practice_id == practice_id
             )
+        elif record.type == "patient.merged" and record.channel.startswith(USER_PROFILE_PREFIX):
+            merged = PatientId(ProfileId(record.channel.removeprefix(USER_PROFILE_PREFIX)))
+            opening = tuple(self._activations)  # they may have been read before the merge
+            self._reopen(opening, lambda actor: _has_rows_of(actor, merged))
         elif record.type == "profile.updated" and record.channel.startswith(USER_PROFILE_PREFIX):
             person = DentistId(ProfileId(record.channel.removeprefix(USER_PROFILE_PREFIX)))
             if person in self._actors or person in self._activations:
-                self._reopen(person, lambda actor: actor.dentist_id == person)
+                self._reopen((person,), lambda actor: actor.dentist_id == person)
 
-    def _reopen(self, what: str, changed: Callable[[CalendarActor], bool]) -> None:
-        """Let calendars finish what they accepted, and load them again when they are used."""
+    def _reopen(self, about: Sequence[str], changed: Callable[[CalendarActor], bool]) -> None:
+        """Let calendars finish what they accepted, and load them again when they are used.
+
+        ``about``: practices and dentists, whose calendars may be loading now.
+        """
         self._changes += 1
-        self._changed_at[what] = self._changes
+        self._changed_at |= dict.fromkeys(about, self._changes)
         for actor in self.actors():
             if changed(actor):
                 del self._actors[actor.dentist_id]
@@ -269,3 +278,8 @@ class Registry:
         actor = self._tasks.pop(task)
         if self._actors.get(actor.dentist_id) is actor:
             del self._actors[actor.dentist_id]
+
+
+def _has_rows_of(actor: CalendarActor, patient_id: PatientId) -> bool:
+    calendar = actor.snapshot.calendar
+    return any(row.patient_id == patient_id for row in (*calendar.agenda, *calendar.completed))

@@ -11,7 +11,13 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Final
 
 from actors.domain import events
-from actors.domain.appointment import Appointment, AppointmentType, TimeBlock
+from actors.domain.appointment import (
+    UNBOOKED,
+    Appointment,
+    AppointmentType,
+    Status,
+    TimeBlock,
+)
 from actors.domain.channels import (
     AVAILABILITY_ALL,
     Channel,
@@ -103,6 +109,22 @@ class PatientChangedBody:
 
 
 @value
+class MergedBody:
+    """That a patient was merged into another one, whose version this is."""
+
+    patient_id: PatientId
+    merged_into: PatientId
+    version: int
+
+
+@value
+class SurvivorBody:
+    """The answer to a merge: the patient who has everything now, as REST shows them."""
+
+    profile: Profile
+
+
+@value
 class LinkedBody:
     """That the patient became a patient of the practice: for the patient, and who linked them."""
 
@@ -116,6 +138,8 @@ Body = (
     Appointment
     | Practice
     | LinkedBody
+    | MergedBody
+    | SurvivorBody
     | PersonBody
     | PatientChangedBody
     | ScheduleBody
@@ -164,6 +188,15 @@ def announcements(turn_events: Sequence[events.Event]) -> tuple[Announcement, ..
 
 def _announce(event: events.Event) -> Iterable[Announcement]:
     match event:
+        case events.RowMoved(after=row) if row.status in UNBOOKED:
+            return  # nothing shows it
+        case events.RowMoved(after=row):
+            is_held = row.status is Status.HELD
+            yield Announcement(
+                type="reservation.created" if is_held else "appointment.updated",
+                channels=(dentist_channel(row.dentist_id), patient_channel(row.patient_id)),
+                body=row,
+            )
         case events.RowEvent(after=row):
             yield Announcement(
                 type=_TYPES[type(event)],
@@ -183,6 +216,8 @@ def _announce(event: events.Event) -> Iterable[Announcement]:
             )
         case events.ProfileSaved():
             yield from _profile_saved(event)
+        case events.PatientsMerged():
+            yield from _merged_patients(event)
         case events.PracticeSaved():
             yield from _practice_saved(event)
         case events.PatientLinked(practice_id=practice_id, patient=profile, is_new=True):
@@ -244,6 +279,21 @@ def _profile_saved(event: events.ProfileSaved) -> Iterable[Announcement]:
             channels=tuple(practice_channel(each) for each in sorted(filter(None, practices))),
             body=PersonBody(profile=profile),
         )
+
+
+def _merged_patients(event: events.PatientsMerged) -> Iterable[Announcement]:
+    """To the merged person and all who know them; then the survivor, as a changed patient."""
+    merged, survivor = PatientId(event.merged.id), event.after
+    yield Announcement(
+        type="patient.merged",
+        channels=(user_profile_channel(merged),),
+        body=MergedBody(
+            patient_id=merged, merged_into=PatientId(survivor.id), version=survivor.version
+        ),
+        dentists_of=merged,
+        practices_of=merged,
+    )
+    yield from _profile_saved(events.ProfileSaved(before=event.before, after=survivor))
 
 
 def _practice_saved(event: events.PracticeSaved) -> Iterable[Announcement]:

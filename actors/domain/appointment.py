@@ -42,7 +42,10 @@ LIVE = frozenset({Status.HELD, Status.CONFIRMED, Status.ARRIVED, Status.CHECKED_
 ATTENDING = LIVE - {Status.HELD}
 """Statuses in which the patient is expected or present, and cannot be at another dentist."""
 
-NEVER_BOOKED = frozenset({Status.HELD, Status.RELEASED, Status.EXPIRED})
+UNBOOKED = frozenset({Status.RELEASED, Status.EXPIRED})
+"""Statuses of rows that were only a reservation."""
+
+NEVER_BOOKED = UNBOOKED | {Status.HELD}
 """Statuses of rows that are or were only a reservation."""
 
 _NEXT: dict[Status, frozenset[Status]] = {

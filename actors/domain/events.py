@@ -4,7 +4,7 @@ Everything else is derived from them: the rows to write, the audit log, the anno
 subscribers (:mod:`actors.domain.announcements`), and the next state of the calendar.
 """
 
-from dataclasses import field
+from dataclasses import field, replace
 from datetime import datetime
 
 from actors.domain.appointment import Appointment, AppointmentType
@@ -50,6 +50,11 @@ class AppointmentCancelled(RowEvent): ...
 
 
 @value
+class RowMoved(RowEvent):
+    """The row's patient was merged into another one, who has it now."""
+
+
+@value
 class ScheduleReplaced:
     dentist_id: DentistId
     before: Schedule
@@ -76,6 +81,34 @@ class PatientLinked:
     patient: Profile
     is_new: bool = True
     """Whether they were not before. Otherwise only the audit has it."""
+
+
+@value
+class PatientsMerged:
+    """Two records of one person became one: the other one is merged into the survivor."""
+
+    merged: Profile
+    before: Profile
+    """The survivor, as it was."""
+    after: Profile
+    """The survivor, with what only the merged person had."""
+    dentists: tuple[DentistId, ...]
+    """Whose calendars have rows of the merged person; the commit checks that these are all."""
+    practices: tuple[PracticeId, ...]
+    """Whose patient the merged person is; likewise."""
+    only_of: PracticeId | None = None
+    """If set, the commit is refused when one of them belongs to another practice, too."""
+
+    @property
+    def ended(self) -> Profile:
+        """The merged person, from now on."""
+        return replace(
+            self.merged,
+            subject=None,
+            active=False,
+            merged_into=self.after.id,
+            version=self.merged.version + 1,
+        )
 
 
 @value
@@ -133,6 +166,7 @@ CalendarEvent = RowEvent | ScheduleReplaced
 RecordEvent = (
     ProfileSaved
     | PatientLinked
+    | PatientsMerged
     | PracticeSaved
     | AppointmentTypeSaved
     | WebhookSaved

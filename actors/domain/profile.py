@@ -78,6 +78,8 @@ class Profile:
     """For messages to this person; a tag of BCP 47."""
     consent: MessageConsents | None = None
     """Of a patient, to messages; ``None``: they were not asked."""
+    merged_into: ProfileId | None = None
+    """The patient who has what was this one's: both were the same person. Never active again."""
     version: int = 1
 
     @property

@@ -10,6 +10,8 @@
     ├── NotFound                NOT_FOUND              missing, or not the caller's
     ├── SlotTaken               SLOT_TAKEN             the time is taken
     ├── PatientConflict         PATIENT_CONFLICT       the patient has another appointment then
+    ├── DuplicatePatient        DUPLICATE_PATIENT      perhaps known to the practice already
+    ├── MergeConflict           MERGE_CONFLICT         two patients cannot become one
     ├── InvalidTransition       INVALID_TRANSITION     the status cannot change this way
     ├── ReservationExpired      RESERVATION_EXPIRED    the hold's time is over
     ├── VersionConflict         VERSION_CONFLICT       changed since it was read
@@ -31,7 +33,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import ClassVar
 
 from actors.domain.values import value
@@ -117,6 +119,44 @@ class SlotTaken(Refusal):
 class PatientConflict(Refusal):
     code = "PATIENT_CONFLICT"
     sentence = "The patient has another appointment at this time"
+
+
+@value
+class KnownPatient:
+    """A patient whom a new one may be."""
+
+    id: str
+    name: str
+    date_of_birth: date | None
+
+
+@dataclass(eq=False)
+class DuplicatePatient(Refusal):
+    """Goes on with ``allow_duplicate``."""
+
+    code = "DUPLICATE_PATIENT"
+    sentence = "The practice has a patient with this contact data, or name and date of birth"
+    candidates: tuple[KnownPatient, ...] = ()
+    """Those whom the caller may see."""
+
+
+@value
+class OverlappingVisit:
+    """A live appointment that overlaps one of the other patient."""
+
+    id: str
+    patient_id: str
+    dentist_id: str
+    start: datetime
+    end: datetime
+
+
+@dataclass(eq=False)
+class MergeConflict(Refusal):
+    code = "MERGE_CONFLICT"
+    sentence = "The two patients cannot be merged: {0.reason}"
+    reason: str
+    appointments: tuple[OverlappingVisit, ...] = ()
 
 
 @dataclass(eq=False)

@@ -58,12 +58,11 @@ def check_not_too_late(row: Appointment, now: datetime, notice_minutes: int = 0)
         raise TooLate
 
 
-def shared_patient() -> Forbidden:
+def shared_patient(
+    deed: str = "change contact data, date of birth and `active` of a patient",
+) -> Forbidden:
     """One of several practices may not change alone what each of them relies on."""
-    return Forbidden(
-        "Only an admin may change contact data, date of birth and `active` of a patient of several"
-        " practices"
-    )
+    return Forbidden(f"Only an admin may {deed} of several practices")
 
 
 def check_version(expected: int | None, current: int) -> None:

@@ -25,3 +25,7 @@ class PracticeReads(Protocol):
     async def is_only_linked(self, practice_id: PracticeId, patient_id: PatientId) -> bool:
         """Whether the patient was linked there, and never booked there."""
         ...
+
+    async def calendars_of(self, patient_id: PatientId) -> tuple[DentistId, ...]:
+        """The dentists with a row of the patient, of any age and status, by id."""
+        ...

@@ -5,6 +5,7 @@ Each call finds the calendar of the slot and sends a command to its actor. The r
 """
 
 from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import replace
 
 from cachetools import LRUCache
 
@@ -20,6 +21,7 @@ from actors.domain.refusals import (
     NotFound,
     ProfileIncomplete,
     ReservationExpired,
+    Unavailable,
     ValidationFailed,
 )
 from actors.ports.appointments import AppointmentPage, AppointmentQuery, Appointments, HistoryEntry
@@ -72,7 +74,7 @@ class Bookings:
             appointment_type_id=request.appointment_type_id,
             start=request.start,
         )
-        return await self._ask(
+        return await self._take(
             caller, request.dentist_id, command, "reservation:create", requests.all_fields(request)
         )
 
@@ -152,8 +154,8 @@ class Bookings:
             notes=request.notes,
             overbook=request.overbook,
         )
-        body = {**requests.all_fields(request), "patient_id": command.patient_id}
-        return await self._ask(caller, dentist_id, command, "appointment:book", body)
+        body = {**requests.all_fields(request), "patient_id": request.patient_id or me}
+        return await self._take(caller, dentist_id, command, "appointment:book", body)
 
     async def change(
         self,
@@ -223,6 +225,32 @@ class Bookings:
         return await self._appointments.page(caller.principal, query)
 
     # --- finding the calendar -------------------------------------------------------
+
+    async def _take(
+        self,
+        caller: Caller,
+        dentist_id: DentistId,
+        command: commands.SlotCommand,
+        operation: str,
+        request: Mapping[str, object],
+    ) -> Reply:
+        """Take a slot; for the survivor, if the patient was merged meanwhile.
+
+        A patient who was merged gets Unavailable: the same request is the survivor's next time.
+        """
+        try:
+            return await self._ask(caller, dentist_id, command, operation, request)
+        except NotFound as missing:
+            if missing.what != Role.PATIENT:
+                raise
+            self._directory.drop(command.patient_id)
+            survivor = await self._directory.patient(command.patient_id)
+            if survivor == command.patient_id:
+                raise
+        if not caller.principal.works_at_practice:
+            raise Unavailable
+        command = replace(command, patient_id=survivor)
+        return await self._ask(caller, dentist_id, command, operation, request)
 
     async def _ask(
         self,

@@ -146,7 +146,7 @@ class Consents:
             return own
         if patient_id is None:
             raise ValidationFailed.of("patient_id", "is required")
-        patient = PatientId((await self._directory.person(patient_id, Role.PATIENT)).id)
+        patient = PatientId((await self._directory.current(patient_id, Role.PATIENT)).id)
         if only_active:
             await self._directory.patient(patient_id)
         if not await self._is_own(by, patient):

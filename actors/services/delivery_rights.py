@@ -41,7 +41,8 @@ class DeliveryRights:
             return reason
         if webhook.patient is not None:
             try:
-                await self._directory.patient(webhook.patient)
+                if await self._directory.patient(webhook.patient) != webhook.patient:
+                    return DisabledReason.RIGHTS_ENDED  # merged into another one
                 await self._consents.require(webhook.owner)
             except NotFound:
                 return DisabledReason.RIGHTS_ENDED

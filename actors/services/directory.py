@@ -14,6 +14,8 @@ from actors.ports.events import EventRecord
 from actors.ports.profiles import Profiles
 from actors.services.cache import Cache
 
+_CHANGES = frozenset({"profile.updated", "patient.merged"})
+
 
 class Directory:
     """Looks people up for the hub itself, without rules of visibility."""
@@ -29,9 +31,19 @@ class Directory:
             raise NotFound(role or "profile")
         return profile
 
+    async def current(self, profile_id: ProfileId, role: Role | None = None) -> Profile:
+        """The person, or the survivor whom they were merged into; a survivor may be, too."""
+        profile = await self.person(profile_id, role)
+        while profile.merged_into:  # ends: who was merged is no survivor of another one later
+            profile = await self.person(profile.merged_into)
+        return profile
+
     async def patient(self, profile_id: ProfileId) -> PatientId:
-        """The id as an active patient's, or :class:`NotFound`."""
-        profile = await self.person(profile_id, Role.PATIENT)
+        """The id of an active patient, who may be the survivor of the one that is named.
+
+        Raises :class:`NotFound`.
+        """
+        profile = await self.current(profile_id, Role.PATIENT)
         if not profile.active:
             raise NotFound(Role.PATIENT)
         return PatientId(profile.id)
@@ -46,7 +58,7 @@ class Directory:
     def forget(self, records: Sequence[EventRecord]) -> None:
         """Drop cached profiles when the relay publishes that they changed."""
         for record in records:
-            if record.type == "profile.updated" and record.channel.startswith(USER_PROFILE_PREFIX):
+            if record.type in _CHANGES and record.channel.startswith(USER_PROFILE_PREFIX):
                 self.drop(ProfileId(record.channel.removeprefix(USER_PROFILE_PREFIX)))
 
     def drop(self, profile_id: ProfileId) -> None:

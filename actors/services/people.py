@@ -65,7 +65,7 @@ class People:
 
         async def save() -> Reply:
             before = await self._profiles.by_id(me)
-            if before is None:
+            if before is None or before.merged_into:
                 raise NotFound("profile")
             after = self._edited(caller.principal, before, change, expected_version)
             check_own_change(before, after)
@@ -79,10 +79,11 @@ class People:
     async def view(self, caller: Caller, profile_id: ProfileId) -> Profile | PublicCard:
         """A dentist's public card, one's own profile, a patient of the practice, a colleague.
 
-        An admin sees the profiles of those who work at a practice.
+        An admin sees the profiles of those who work at a practice. Who was merged is shown as
+        the survivor.
         """
         by = caller.principal
-        profile = await self._directory.person(profile_id)
+        profile = await self._directory.current(profile_id)
         if by.role is Role.ADMIN and profile.role is not Role.PATIENT:
             return profile
         if profile.role is Role.DENTIST:
@@ -181,7 +182,7 @@ class People:
 
         async def save() -> tuple[Profile, Reply]:
             before = await self._profiles.by_id(profile_id)
-            if before is None or not await self._may_change(by, before):
+            if before is None or before.merged_into or not await self._may_change(by, before):
                 raise NotFound("profile")
             _check_workplace(before, change)
             after = self._edited(by, before, change, expected_version)

@@ -7,7 +7,7 @@ from typing import TypeVar
 from actors.domain.announcements import Body, announcements
 from actors.domain.appointment import AppointmentType
 from actors.domain.consent import Consent
-from actors.domain.events import PatientLinked, RecordEvent, WebhookDeleted
+from actors.domain.events import PatientLinked, PatientsMerged, RecordEvent, WebhookDeleted
 from actors.domain.outcome import Outcome
 from actors.domain.practice import Practice
 from actors.domain.profile import Profile
@@ -57,6 +57,8 @@ class Records:
             record, outcome = event.before, Outcome.GONE
         elif isinstance(event, PatientLinked):
             record, outcome = event.patient, Outcome.CHANGED
+        elif isinstance(event, PatientsMerged):  # the commit adds the rows that move
+            record, outcome = event.after, Outcome.CHANGED
         elif event.before is None:
             record, outcome = event.after, Outcome.CREATED
         elif event.before != event.after:

@@ -141,6 +141,11 @@ class PersonChange(ProfileChange):
 
 
 @value
+class PatientMerge:
+    into: ProfileId
+
+
+@value
 class PatientLink:
     patient_id: ProfileId
 

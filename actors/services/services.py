@@ -9,6 +9,7 @@ from actors.services.changes import Changes
 from actors.services.channel_access import ChannelAccess
 from actors.services.consents import Consents
 from actors.services.identity import Identity
+from actors.services.merging import Merging
 from actors.services.people import People
 from actors.services.practices import Practices
 from actors.services.replays import Replays
@@ -25,6 +26,7 @@ class Services:
     access: ChannelAccess
     people: People
     practices: Practices
+    merging: Merging
     catalog: Catalog
     availability: Availability
     bookings: Bookings

@@ -12,7 +12,7 @@ from api.rest.responses import Resource, list_page
 from api.rest.route import Call, Result, Route, Routes
 from api.schemas.bodies import CHANGE_PERSON, CHANGE_PROFILE, CREATE_PROFILE
 from api.schemas.queries import PAGE, PATIENTS, PageQuery, PatientPageQuery
-from api.schemas.resources import FOUND_PATIENT, PROFILE, PUBLIC_CARD
+from api.schemas.resources import FOUND_PATIENT, PROFILE, PUBLIC_CARD, survivor_data
 
 _COLLECTION = "/api/profiles"
 _DENTISTS, _PATIENTS = "/api/dentists", "/api/patients"
@@ -59,7 +59,8 @@ async def show(call: Call[None, None]) -> Result:
     found = await call.services.people.view(call.caller, profile_id)
     if isinstance(found, PublicCard):
         return Resource(orjson.dumps(PUBLIC_CARD.dump(found)))
-    return Resource(orjson.dumps(PROFILE.dump(found)), found.version)
+    shown = PROFILE.dump(found) if found.id == profile_id else survivor_data(found)
+    return Resource(orjson.dumps(shown), found.version)
 
 
 @Route(

@@ -29,6 +29,7 @@ RESOURCES: Final[Mapping[str, type[Schema]]] = {
     "MessageConsent": resources.MessageConsentSchema,
     "MessageConsents": resources.MessageConsentsSchema,
     "Profile": resources.ProfileSchema,
+    "Survivor": resources.SurvivorSchema,
     "PublicCard": resources.PublicCardSchema,
     "FoundPatient": resources.FoundPatientSchema,
     "Closure": practices.ClosureSchema,
@@ -65,6 +66,7 @@ def _page(items: Form) -> Form:
 
 
 _TEXT: Final = {"type": "string"}
+_ID: Final = {"type": "string", "format": "uuid"}
 _NUMBER: Final = {"type": "integer"}
 _INSTANT: Final = {"type": "string", "format": "date-time"}
 _REPLY: Final = _object(
@@ -72,6 +74,22 @@ _REPLY: Final = _object(
     options=_list(_object(label=_TEXT, say=_TEXT)),
     notice={"type": "boolean", "description": "Said unasked"},
 )
+_OF_SOME_ERRORS: Final[Form] = {
+    "candidates": {
+        **_list(
+            _object(
+                id=_ID,
+                name=_TEXT,
+                date_of_birth={"type": "string", "format": "date", "nullable": True},
+            )
+        ),
+        "description": "Of DUPLICATE_PATIENT: whom the new patient may be",
+    },
+    "appointments": {
+        **_list(_object(id=_ID, patient_id=_ID, dentist_id=_ID, start=_INSTANT, end=_INSTANT)),
+        "description": "Of MERGE_CONFLICT: live appointments that overlap",
+    },
+}
 _ERROR: Final = _object(
     code=_TEXT,
     message=_TEXT,
@@ -79,6 +97,7 @@ _ERROR: Final = _object(
     request_id=_TEXT,
     details=_list(_object(field=_TEXT, message=_TEXT)),
 )
+_ERROR["properties"] |= _OF_SOME_ERRORS
 _MISSED: Final = _object(
     recovered={"type": "boolean"},
     events=_list(ref("Event")),
@@ -123,7 +142,7 @@ FORMS: Final[Mapping[str, Form]] = {
     "DentistPage": _page(ref("PublicCard")),
     "PatientPage": _page({"anyOf": [ref("Profile"), ref("FoundPatient")]}),
     "AppointmentTypePage": _page(ref("AppointmentType")),
-    "ProfileOrCard": {"anyOf": [ref("Profile"), ref("PublicCard")]},
+    "ProfileOrCard": {"anyOf": [ref("Survivor"), ref("Profile"), ref("PublicCard")]},
     "SlotPage": _object(
         data=_list(ref("Slot")), pagination=ref("Pagination"), positions=_list(ref("Position"))
     ),

@@ -10,7 +10,7 @@ from marshmallow import fields as plain
 from actors.domain.contact import is_region, regions
 from actors.domain.principal import Role
 from actors.domain.schedule import Closure
-from actors.services.requests import NewPractice, PatientLink, PracticeChange
+from actors.services.requests import NewPractice, PatientLink, PatientMerge, PracticeChange
 from api.schemas import fields
 from api.schemas.bodies import EMAIL, PHONE
 from api.schemas.strict import ChangeSchema, Loaded, RequestSchema, Strict
@@ -115,10 +115,20 @@ class PatientChangedSchema(Strict):
     version = fields.Raw(metadata={"type": "integer"})
 
 
+class MergedSchema(Strict):
+    patient_id = fields.Id()
+    merged_into = fields.Id()
+    version = fields.Raw(metadata={"type": "integer", "description": "Of the survivor"})
+
+
 class LinkedSchema(Strict):
     practice_id = fields.Id()
     patient_id = fields.Id()
     name = fields.Text(max_chars=200, metadata={"description": "Of the patient"})
+
+
+class MergePatientSchema(RequestSchema[PatientMerge]):
+    into = fields.Id(required=True, metadata={"description": "The patient who stays"})
 
 
 class LinkPatientSchema(RequestSchema[PatientLink]):
@@ -127,8 +137,10 @@ class LinkPatientSchema(RequestSchema[PatientLink]):
 
 LINKED: Final = LinkedSchema()
 LINK_PATIENT: Final = LinkPatientSchema()
+MERGE_PATIENT: Final = MergePatientSchema()
 CREATE_PRACTICE: Final = CreatePracticeSchema()
 CHANGE_PRACTICE: Final = ChangePracticeSchema()
 PRACTICE: Final = PracticeSchema()
 PERSON: Final = PersonSchema()
+MERGED: Final = MergedSchema()
 PATIENT_CHANGED: Final = PatientChangedSchema()

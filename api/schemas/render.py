@@ -7,10 +7,12 @@ from actors.domain.announcements import (
     Body,
     ConsentBody,
     LinkedBody,
+    MergedBody,
     PatientChangedBody,
     PersonBody,
     ScheduleBody,
     SlotsChangedBody,
+    SurvivorBody,
     TypeChangedBody,
     WebhookBody,
 )
@@ -20,7 +22,7 @@ from actors.domain.profile import Profile
 from actors.ports.rendering import Names
 from api.schemas.appointment_types import APPOINTMENT_TYPE, TYPE_CHANGED
 from api.schemas.consents import CONSENT
-from api.schemas.practices import LINKED, PATIENT_CHANGED, PERSON, PRACTICE
+from api.schemas.practices import LINKED, MERGED, PATIENT_CHANGED, PERSON, PRACTICE
 from api.schemas.resources import (
     AVAILABILITY_CHANGED,
     PROFILE,
@@ -28,6 +30,7 @@ from api.schemas.resources import (
     SLOTS_CHANGED,
     Shown,
     appointment_data,
+    survivor_data,
 )
 from api.schemas.schedule import availability_data
 from api.schemas.webhooks import webhook_data
@@ -58,6 +61,10 @@ def _data(body: Body, names: Names) -> object:
             return PERSON.dump(person)
         case LinkedBody():
             return LINKED.dump(body)
+        case MergedBody():
+            return MERGED.dump(body)
+        case SurvivorBody(profile=survivor):
+            return survivor_data(survivor)
         case PatientChangedBody():
             return PATIENT_CHANGED.dump(body)
         case ConsentBody(consent=consent):

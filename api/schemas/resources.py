@@ -12,7 +12,7 @@ from actors.domain.appointment import Appointment, Status
 from actors.domain.cancel_reason import CancelReason
 from actors.domain.ids import ProfileId
 from actors.domain.principal import Role
-from actors.domain.profile import ConsentSource
+from actors.domain.profile import ConsentSource, Profile
 from actors.ports.rendering import Names
 from api.schemas import fields
 from api.schemas.strict import Strict
@@ -130,6 +130,12 @@ class ProfileSchema(Strict):
     version = fields.Raw(metadata={"type": "integer"})
 
 
+class SurvivorSchema(ProfileSchema):
+    """The patient whom another one, whose id was sent, was merged into."""
+
+    merged_into = fields.Id(metadata={"description": "The survivor's id"})
+
+
 class PublicCardSchema(Strict):
     id = fields.Id()
     name = fields.Text(max_chars=200)
@@ -183,6 +189,11 @@ PUBLIC_CARD: Final = PublicCardSchema()
 FOUND_PATIENT: Final = FoundPatientSchema()
 SLOTS_CHANGED: Final = SlotsChangedSchema()
 AVAILABILITY_CHANGED: Final = AvailabilityChangedSchema()
+
+
+def survivor_data(profile: Profile) -> dict[str, object]:
+    shown: dict[str, object] = PROFILE.dump(profile)
+    return shown | {"merged_into": profile.id}
 
 
 def appointment_data(row: Appointment, names: Names) -> dict[str, object]:

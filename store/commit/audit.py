@@ -23,6 +23,8 @@ _ACTIONS: dict[type[events.Event], str] = {
     events.ProfileSaved: "profile.saved",
     events.PracticeSaved: "practice.saved",
     events.PatientLinked: "patient.linked",
+    events.PatientsMerged: "patient.merged",
+    events.RowMoved: "appointment.moved_to_survivor",
     events.AppointmentTypeSaved: "appointment_type.saved",
     events.WebhookSaved: "webhook.saved",
     events.WebhookDeleted: "webhook.deleted",
@@ -48,6 +50,9 @@ def _params(turn: Turn, event: events.Event) -> dict[str, object]:
         case events.PatientLinked(patient=linked):
             kind, key, version = "profile", str(linked.id), linked.version
             row["patient_id"] = linked.id
+        case events.PatientsMerged(merged=merged, after=survivor):
+            kind, key, version = "profile", str(merged.id), survivor.version
+            row["patient_id"] = survivor.id
         case events.PracticeSaved(after=practice):
             kind, key, version = "practice", str(practice.id), practice.version
         case events.AppointmentTypeSaved(after=type_):

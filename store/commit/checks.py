@@ -13,7 +13,9 @@ from typing import Final
 from actors.domain.appointment import ATTENDING, LIVE, LONGEST, Appointment, Status
 from actors.domain.events import RowEvent, SlotHeld
 from actors.domain.ids import AppointmentId, PatientId
+from actors.domain.principal import Role
 from actors.domain.refusals import (
+    NotFound,
     PatientConflict,
     Refusal,
     TooManyAppointments,
@@ -40,6 +42,23 @@ def read_live_rows(commits: Sequence[CalendarCommit], sql: WriteStatements) -> S
         if _places(event)
     ]
     return Step(sql.live_rows_of, [each.query for each in placed])
+
+
+def refuse_merged(turns: Sequence[Turn], names: Rows) -> None:
+    """Raises TurnRefused for the first turn of a patient who was merged into another one.
+
+    Their channels are locked, so a merge is seen here or moves the rows of this commit. The
+    names of all patients of rows were read, because they are in the bodies.
+    """
+    for person, _, survivor in names:
+        if survivor is not None:
+            _refuse_rows_of(person, turns)
+
+
+def _refuse_rows_of(merged: PatientId, turns: Sequence[Turn]) -> None:
+    for index, turn in enumerate(turns):
+        if any(event.after.patient_id == merged for event in _row_events(turn)):
+            raise TurnRefused(index, NotFound(Role.PATIENT))
 
 
 def check_patients(commits: Sequence[CalendarCommit], found: Rows) -> None:

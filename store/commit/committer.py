@@ -10,7 +10,8 @@ Locks and checks:
    A locked patient's channel serialises all commits that concern this patient.
 3. Appointment types: lock their rows and compare the versions.
 4. Idempotency keys: no client's key may have a stored reply.
-5. The patients' other appointments, and the names in events and replies.
+5. The patients' other appointments, and the names in events and replies. A patient who was
+   merged is refused.
 
 Writes, after all checks:
 
@@ -34,7 +35,7 @@ from actors.ports.commits import (
     Turn,
 )
 from store.commit.audit import audit_rows
-from store.commit.checks import check_patients, read_live_rows
+from store.commit.checks import check_patients, read_live_rows, refuse_merged
 from store.commit.event_rows import (
     CommitContext,
     WrittenTurn,
@@ -81,6 +82,7 @@ def commit_calendars(
     _check_fences(commits, fences)
     _check_types(commits, types)
     refuse_known_keys(turns, replies)
+    refuse_merged(turns, names)
     check_patients(commits, live_rows)
 
     written = render_turns(turns, heads, names, ctx)

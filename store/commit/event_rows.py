@@ -72,7 +72,7 @@ def _list(name: str, values: Sequence[str]) -> Sequence[Params]:
 
 
 def read_names(turns: Sequence[Turn], sql: WriteStatements) -> Step:
-    """Reads the names of the people in bodies."""
+    """Reads the names of the people in bodies, and which of them were merged."""
     people = sorted({person for body in _bodies(turns) for person in _people(body)})
     return Step(sql.name, [{"person": person} for person in people])
 
@@ -85,7 +85,7 @@ def render_turns(
     The events of one announcement share one event id. Each body is rendered once, even if
     several events and replies contain it.
     """
-    known: Names = {ProfileId(person): name for person, name in names}
+    known: Names = {ProfileId(person): name for person, name, _ in names}
     bodies = {id(body): body for body in _bodies(turns)}
     rendered = {key: ctx.render(body, known) for key, body in bodies.items()}
     records = _records(turns, heads, rendered, ctx.new_id)

@@ -5,10 +5,10 @@ from dataclasses import replace
 from actors.domain import events
 from actors.domain.channels import dentist_profiles_channel, patient_channel, practice_channel
 from actors.domain.consent import CONSENTS_MAX, Consent
-from actors.domain.ids import DentistId, PracticeId
+from actors.domain.ids import DentistId, PatientId, PracticeId
 from actors.domain.principal import Role
 from actors.domain.profile import Profile
-from actors.domain.refusals import Forbidden, Refusal, ValidationFailed, VersionConflict
+from actors.domain.refusals import Forbidden, NotFound, Refusal, ValidationFailed, VersionConflict
 from actors.domain.rules import shared_patient
 from actors.domain.schedule import Schedule
 from actors.ports.commits import Reply, Turn, TurnRefused
@@ -29,6 +29,7 @@ from store.commit.idempotency import (
     refuse_raced_keys,
     reply_rows,
 )
+from store.commit.merge_commit import raise_fences, save_merge, with_moved_rows
 from store.commit.webhook_commit import delete_webhook, refusal_of, save_webhook
 from store.sql.codec import APPOINTMENT_TYPE, CONSENT, PRACTICE, profile_params, schedule_json
 from store.sql.prepared import Done, Plan, Rows, Step, execute
@@ -44,10 +45,11 @@ def commit_record(turn: Turn, ctx: CommitContext) -> Plan[Done[Reply]]:
     # The patient's dentists must stay the same until COMMIT, so no booking meanwhile; and the
     # number of a patient's consents.
     patients = {each.dentists_of for each in turn.announcements if each.dentists_of}
-    patients |= {
-        each.after.patient_id for each in turn.events if isinstance(each, events.ConsentSaved)
-    }
+    patients |= {patient for each in turn.events for patient in _locked_patients(each)}
     yield (lock_channels(map(patient_channel, patients), sql.events),)
+    for event in turn.events:
+        if isinstance(event, events.PatientsMerged):
+            turn = yield from with_moved_rows(turn, event, sql)
     turn = yield from _with_peoples_channels(turn, sql)
     channels = channels_of((turn,))
     _, heads, ids, replies, names = yield (
@@ -97,6 +99,21 @@ def _fence(event: events.Event, sql: WriteStatements) -> Plan[None]:
                 yield from execute(sql.lock_practice, practice=profile.practice_id)
             if old and (old.practice_id, old.active) != (profile.practice_id, profile.active):
                 yield from execute(sql.raise_fence, dentist=profile.id)
+        case events.PatientsMerged():
+            yield from raise_fences(event, sql)
+
+
+def _locked_patients(event: events.Event) -> tuple[PatientId, ...]:
+    """The patients who must not be merged, booked or counted until COMMIT."""
+    match event:
+        case events.ConsentSaved(after=consent):
+            return (consent.patient_id,)
+        case events.PatientLinked(patient=linked):
+            return (PatientId(linked.id),)
+        case events.PatientsMerged(merged=merged, after=survivor):
+            return PatientId(merged.id), PatientId(survivor.id)
+        case _:
+            return ()
 
 
 def _with_peoples_channels(turn: Turn, sql: WriteStatements) -> Plan[Turn]:
@@ -134,11 +151,22 @@ def _save(event: events.Event, turn: Turn, sql: WriteStatements) -> Plan[None]:
     match event:
         case events.ProfileSaved(before=before, after=profile):
             if event.only_of:
-                yield from _check_only_of(event.only_of, profile, sql)
+                yield from _check_only_of(event.only_of, profile, shared_patient(), sql)
             yield from _save_profile(before, profile, sql)
             if event.joins:
                 yield from _join(event.joins, profile, "created", turn, sql)
+        case events.PatientsMerged(merged=merged, before=survivor):
+            if event.only_of:
+                refusal = shared_patient("merge a patient")
+                for each in (merged, survivor):
+                    yield from _check_only_of(event.only_of, each, refusal, sql)
+            yield from _save_profile(merged, event.ended, sql)
+            yield from _save_profile(survivor, event.after, sql)
+            yield from save_merge(event, turn, sql)
+        case events.RowMoved():
+            pass  # the merge has moved all rows with one statement
         case events.PatientLinked(practice_id=practice_id, patient=patient):
+            yield from _refuse_merged(PatientId(patient.id), sql)
             yield from _join(practice_id, patient, LINKED, turn, sql)
         case events.PracticeSaved(before=None, after=practice):
             yield from execute(sql.insert_practice, **PRACTICE.params(practice))
@@ -162,11 +190,13 @@ def _save(event: events.Event, turn: Turn, sql: WriteStatements) -> Plan[None]:
             raise AssertionError(f"{type(event).__name__} is not an event of a record")
 
 
-def _check_only_of(practice_id: PracticeId, patient: Profile, sql: WriteStatements) -> Plan[None]:
+def _check_only_of(
+    practice_id: PracticeId, patient: Profile, refusal: Refusal, sql: WriteStatements
+) -> Plan[None]:
     """The patient's channels are locked, so no other commit links or books them meanwhile."""
     for (found,) in (yield from execute(sql.practices_of, patient=patient.id)):
         if found != practice_id:
-            raise shared_patient()
+            raise refusal
 
 
 def _join(
@@ -177,8 +207,15 @@ def _join(
     yield from execute(sql.insert_member, **member, source=source, since=turn.at)
 
 
+def _refuse_merged(patient: PatientId, sql: WriteStatements) -> Plan[None]:
+    """Raise NotFound if the patient was merged just now: who asks again finds the survivor."""
+    if (yield from execute(sql.merged_into, patient=patient)):
+        raise NotFound(Role.PATIENT)
+
+
 def _save_consent(before: Consent | None, consent: Consent, sql: WriteStatements) -> Plan[None]:
     """The patient's channel is locked, so no other commit adds a consent meanwhile."""
+    yield from _refuse_merged(consent.patient_id, sql)
     values = CONSENT.params(consent)
     if before is not None:
         guard = {"row_id": before.id, "before_version": before.version}

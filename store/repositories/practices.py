@@ -63,3 +63,9 @@ class PracticeRepository:
         async with self._readers.hub(lookup) as connection:
             found = await connection.execute(select(and_(linked.exists(), not_(booked.exists()))))
             return bool(found.scalar_one())
+
+    async def calendars_of(self, patient_id: PatientId) -> tuple[DentistId, ...]:
+        query = select(_a.dentist_id).where(_a.patient_id == patient_id).distinct()
+        async with self._readers.hub(Lookup(people=(patient_id,))) as connection:
+            found = await connection.execute(query.order_by(_a.dentist_id))
+            return tuple(DentistId(ProfileId(each)) for each in found.scalars())

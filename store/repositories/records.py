@@ -6,6 +6,7 @@ from actors.domain.events import (
     ConsentSaved,
     Event,
     PatientLinked,
+    PatientsMerged,
     PracticeSaved,
     ProfileSaved,
     WebhookDeleted,
@@ -41,6 +42,10 @@ def _people(event: Event) -> Iterator[str]:
         case PatientLinked(practice_id=practice_id, patient=patient):
             yield practice_id
             yield patient.id
+        case PatientsMerged(merged=merged, after=survivor, dentists=dentists, practices=practices):
+            yield merged.id
+            yield survivor.id
+            yield from (*dentists, *practices)
         case PracticeSaved(after=practice, dentists=dentists):
             yield practice.id
             yield from dentists

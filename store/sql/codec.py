@@ -150,6 +150,8 @@ def fold(text: str) -> str:
 
 
 def profile_params(profile: Profile) -> dict[str, object]:
+    if profile.merged_into:  # kept, and found by nobody
+        return PROFILE.params(profile) | {"email_key": None, "phone_key": None, "search_text": ""}
     searched = filter(None, (profile.name, profile.email, profile.phone))
     return PROFILE.params(profile) | {
         "email_key": email_key(profile.email) if profile.email else None,

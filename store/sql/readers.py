@@ -14,6 +14,7 @@ There are two ways to read, and the database itself enforces the difference:
     - calendars: rows, types, holds and stored replies of an actor;
     - events that are still to be published, and webhooks to be delivered;
     - the consents of a patient for whom a chatbot acts;
+    - the calendars with rows of a patient who is to be merged;
     - the ping.
 
     Each names the keys that it looks up (:class:`Lookup`); on PostgreSQL it sees no others.

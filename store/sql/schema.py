@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import sqlalchemy as sa
 
-from actors.domain.appointment import LIVE, NEVER_BOOKED, Status
+from actors.domain.appointment import ATTENDING, LIVE, NEVER_BOOKED, UNBOOKED, Status
 from store.sql.types import Instant, SerialKey, Sorted
 
 
@@ -19,9 +19,10 @@ def status_list(statuses: Iterable[Status]) -> str:
 
 IS_LIVE = sa.text(f"status IN ({status_list(LIVE)})")
 IS_HELD = sa.text("status = 'held'")
+IS_ATTENDING = sa.text(f"status IN ({status_list(ATTENDING)})")
 IS_COMPLETED = sa.text("status = 'completed'")
 WAS_BOOKED = sa.text(f"status NOT IN ({status_list(NEVER_BOOKED)})")
-IS_OVER_UNBOOKED = sa.text(f"status IN ({status_list({Status.RELEASED, Status.EXPIRED})})")
+IS_OVER_UNBOOKED = sa.text(f"status IN ({status_list(UNBOOKED)})")
 
 
 def _partial_index(name: str, *columns: str, where: sa.TextClause) -> sa.Index:
@@ -82,6 +83,8 @@ profiles = sa.Table(
     sa.Column("date_of_birth", sa.Text),
     sa.Column("language", sa.Text),
     sa.Column("consent", sa.Text),
+    # No foreign key: an import inserts people in order of id, and the survivor may come later.
+    sa.Column("merged_into", sa.Text),
     sa.CheckConstraint("role IN ('dentist', 'staff', 'patient')", name="role"),
     sa.Index("ix_profiles_role_name_id", "role", "name", "id"),
 )

@@ -30,6 +30,11 @@ class WebhookStatements(StatementSet):
         self.update = self._guarded_update(
             webhooks, without="id owner scope role subject acting patient_id created_at"
         )
+        changed = ("status", "disabled_reason", "disabled_at", "updated_at")
+        of_patient = (w.patient_id == sa.bindparam("patient"), w.disabled_at.is_(None))
+        self.disable_of = self._build(
+            sa.update(webhooks).where(*of_patient).values(version=w.version + ONE), changed
+        )
         # Locked, so that a delivery in progress adds no row to what is being deleted.
         self.version = self._build(sa.select(w.version).where(w.id == _ROW).with_for_update())
         self.delete = self._build(sa.delete(webhooks).where(w.id == _ROW).returning(w.id))

@@ -25,6 +25,7 @@ class WriteStatements(StatementSet):
         self._rows()
         self._people()
         self._practices()
+        self._merges()
         self._opening()
         self._housekeeping()
         self.events = EventStatements(dialect)
@@ -82,7 +83,7 @@ class WriteStatements(StatementSet):
         self.update_schedule = self._guarded_update(
             schema.calendars, without="dentist_id fence owner", version="schedule_version"
         )
-        named = sa.select(p.id, p.name).where(p.id == sa.bindparam("person"))
+        named = sa.select(p.id, p.name, p.merged_into).where(p.id == sa.bindparam("person"))
         self.name = self._build(named, by_key=True)
         adding = self._upsert(schema.idempotency_keys).on_conflict_do_nothing()
         self.insert_reply = self._build(
@@ -143,6 +144,43 @@ class WriteStatements(StatementSet):
                 schema.profiles.outerjoin(schema.practices, s.id == p.practice_id)
             )
         )
+
+    def _merges(self) -> None:
+        """What was a merged patient's, and becomes the survivor's."""
+        a, m, c = schema.appointments.c, schema.practice_patients.c, schema.consents.c
+        p, survivor = schema.profiles.c, sa.bindparam("survivor", type_=sa.Text)
+        at = sa.bindparam("at", type_=a.updated_at.type)
+        one_more = {"version": a.version + ONE, "updated_at": at}
+        self.merged_into = self._build(
+            sa.select(p.merged_into).where(p.id == _PATIENT, p.merged_into.is_not(None))
+        )
+        rows = sa.select(*APPOINTMENT.columns).where(a.patient_id == _PATIENT)
+        ordered = rows.order_by(a.starts_at, a.id)
+        self.rows_of = self._build(ordered.limit(sa.bindparam("at_most")).offset(NO_OFFSET))
+        self.visits_of = self._build(ordered.where(schema.IS_ATTENDING))
+        moving = sa.update(schema.appointments).where(a.patient_id == _PATIENT)
+        by = sa.bindparam("by", type_=sa.Text)
+        self.move_rows = self._build(
+            moving.values(
+                patient_id=survivor, changed_by=by, on_behalf_of=a.dentist_id, **one_more
+            ).returning(a.id)
+        )
+        self.memberships = self._build(
+            sa.select(*schema.practice_patients.c)
+            .where(m.patient_id == _PATIENT)
+            .order_by(m.practice_id)
+        )
+        self.end_memberships = self._build(
+            sa.delete(schema.practice_patients).where(m.patient_id == _PATIENT)
+        )
+        ended = {"ended_at": sa.func.coalesce(c.ended_at, at), "version": c.version + ONE}
+        own = schema.consents.alias("own").c
+        theirs = sa.select(own.party).where(own.patient_id == survivor)
+        consents = sa.update(schema.consents).where(c.patient_id == _PATIENT)
+        self.move_consents = self._build(
+            consents.where(c.party.not_in(theirs)).values(patient_id=survivor, **ended)
+        )
+        self.end_consents = self._build(consents.where(c.ended_at.is_(None)).values(**ended))
 
     def _opening(self) -> None:
         a, k, t = schema.appointments.c, schema.idempotency_keys.c, schema.appointment_types.c

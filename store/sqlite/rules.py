@@ -130,13 +130,15 @@ _IS_PHONE = f"phone = {_EXACT} OR instr({_PHONES}, '|' || phone_key || '|') > 0"
 _IS_EXACT = f"email_key = {_EMAIL_KEY} OR {_IS_PHONE}"
 
 _PROFILES = Rule(
-    # Dentists are public. A dentist sees the patients of the own calendar, those with a
-    # reservation included, and the one that a known e-mail or phone belongs to.
+    # Nobody sees who was merged. Dentists are public. A dentist sees the patients of the own
+    # calendar, those with a reservation included, and the one that a known e-mail or phone
+    # belongs to.
     rows=(
-        f"(role = 'dentist' AND {_SIGNED_IN}) OR id = {_PERSON} OR created_by = {_DENTIST}"
+        f"merged_into IS NULL AND ((role = 'dentist' AND {_SIGNED_IN})"
+        f" OR id = {_PERSON} OR created_by = {_DENTIST}"
         f" OR (role = 'patient' AND ({_IS_EXACT}))"
         f" OR (role = 'staff' AND practice_id = {_PRACTICE}) OR {_OF_MY_PRACTICE}"
-        f" OR {_BOOKED_HERE} OR EXISTS ({_AT_MY_CALENDAR})"
+        f" OR {_BOOKED_HERE} OR EXISTS ({_AT_MY_CALENDAR}))"
     ),
     columns={
         "subject": f"id = {_PERSON}",
@@ -171,6 +173,11 @@ _EVENTS = (
 """The view of the same name, whose tables may be read only here. As for :func:`_everyone`, the
 condition names a column."""
 
+_MY_VISIT = (
+    "SELECT 1 FROM main.appointments AS a"  # noqa: S608  # constants of this file
+    f" WHERE a.id = audit_log.resource_id AND a.patient_id = {_PATIENT}"
+)
+
 RULES: Mapping[str, Rule] = {
     "hub": _everyone("first_epoch"),
     "appointment_types": _everyone("version"),
@@ -189,9 +196,13 @@ RULES: Mapping[str, Rule] = {
     # Only on PostgreSQL do several hubs share a database; here, both tables are empty.
     "nodes": _no_one("id"),
     "cluster": _no_one("epoch"),
-    # The history of an appointment is for its two people; no caller sees other entries.
+    # The history of an appointment is for its two people, also what was before a merge; no
+    # caller sees other entries.
     "audit_log": Rule(
-        rows=(f"resource_kind = 'appointment' AND ({_MINE} OR patient_id = {_PATIENT})")
+        rows=(
+            f"resource_kind = 'appointment' AND ({_MINE} OR patient_id = {_PATIENT}"
+            f" OR EXISTS ({_MY_VISIT}))"
+        )
     ),
     # A webhook belongs to the party that created it, and the person it acts for. An admin may
     # disable it, and a patient whom it concerns may end it.

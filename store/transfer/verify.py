@@ -46,6 +46,7 @@ def _findings(connection: Connection) -> Findings:
             *_overlaps(connection),
             *_broken_channels(connection),
             *_broken_events(connection),
+            *_broken_merges(connection),
         ),
     )
 
@@ -96,6 +97,26 @@ def _broken_channels(connection: Connection) -> list[str]:
     return [
         f"the events of channel {channel} have a gap"
         for channel in connection.execute(found).scalars()
+    ]
+
+
+def _broken_merges(connection: Connection) -> list[str]:
+    """Rows of a person who was merged, and merges into nobody."""
+    merged, survivor = profiles.c, profiles.alias("survivor").c
+    left = select(appointments.c.id).where(
+        appointments.c.patient_id == merged.id, merged.merged_into.is_not(None)
+    )
+    lost = select(merged.id).where(
+        merged.merged_into.is_not(None), ~exists().where(survivor.id == merged.merged_into)
+    )
+    lacking = {
+        "appointment {} is of a patient who was merged": left,
+        "patient {} was merged into nobody": lost,
+    }
+    return [
+        problem.format(row_id)
+        for problem, found in lacking.items()
+        for row_id in connection.execute(found.limit(_SHOWN_MAX)).scalars()
     ]
 
 

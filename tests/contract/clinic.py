@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from actors.domain.announcements import Body, ConsentBody, ScheduleBody, WebhookBody, announcements
+from actors.domain.announcements import (
+    Body,
+    ConsentBody,
+    ScheduleBody,
+    SurvivorBody,
+    WebhookBody,
+    announcements,
+)
 from actors.domain.appointment import Appointment, AppointmentType, Status
 from actors.domain.consent import Consent
 from actors.domain.events import (
@@ -19,6 +26,7 @@ from actors.domain.events import (
     HoldExpired,
     HoldReleased,
     PatientLinked,
+    PatientsMerged,
     PracticeSaved,
     ProfileSaved,
     RecordEvent,
@@ -146,6 +154,8 @@ class Clinic:
                 | AppointmentTypeSaved(after=saved)
             ):
                 body: Body = saved
+            case PatientsMerged(after=saved):
+                body = SurvivorBody(profile=saved)
             case WebhookSaved(after=saved) | WebhookDeleted(before=saved):
                 body = WebhookBody(webhook=saved)
             case ConsentSaved(after=saved):

@@ -11,7 +11,8 @@ import pytest
 
 from actors.domain.appointment import Status
 from actors.domain.channels import Channel, may_join
-from actors.domain.events import ProfileSaved, RowEvent
+from actors.domain.events import PatientsMerged, ProfileSaved, RowEvent
+from actors.domain.ids import DentistId
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import MessageConsent, MessageConsents, Profile
 from actors.ports.events import Delivery
@@ -49,6 +50,7 @@ class World:
     eve: Profile  # entered by Ann, has no appointment
     sue: Profile  # the desk of Ann's practice
     tom: Profile  # the desk of Bob's
+    mel: Profile  # was booked at Ann, then merged into Pat
 
     @property
     def principals(self) -> dict[str, Principal | None]:
@@ -136,9 +138,23 @@ async def world(clinic: Clinic, database: Database) -> World:
         await add_webhook(clinic, owner)
     for each in (pat, pia, hal):
         await add_consent(clinic, each)
+    mel, pat = await _merged(clinic, ann, pat)
     await _deliver_some(clinic)
     _share(database)
-    return World(clinic, database, ann, bob, pat, pia, hal, eve, renamed, tom)
+    return World(clinic, database, ann, bob, pat, pia, hal, eve, renamed, tom, mel)
+
+
+async def _merged(clinic: Clinic, ann: Profile, pat: Profile) -> tuple[Profile, Profile]:
+    """Someone else's record of Pat, with a visit at Ann, and Pat as both are now."""
+    mel = await clinic.add_patient("Mel", email="mel@example.org", phone="5", created_by=ann.id)
+    visit = clinic.row(ann, mel, clinic.clock.now() + 5 * DAY, notes="of Mel and Ann")
+    await clinic.commit(await clinic.open(ann), clinic.turn(booked(visit)))
+    after = replace(pat, version=pat.version + 1)
+    event = PatientsMerged(
+        merged=mel, before=pat, after=after, dentists=(DentistId(ann.id),), practices=()
+    )
+    await clinic.save(event)
+    return event.ended, after
 
 
 async def _deliver_some(clinic: Clinic) -> None:
@@ -212,6 +228,15 @@ def _own_appointment(world: World, who: Principal, row: Row) -> bool:
     return bool(column and who.person and row[column] == who.person)
 
 
+def _own_history(world: World, who: Principal, row: Row) -> bool:
+    """Also what happened to the patient's appointment before a merge, under the other id."""
+    if who.role is not Role.PATIENT:
+        return _own_appointment(world, who, row)
+    sql = "SELECT patient_id FROM appointments WHERE id = ?"
+    ((now,),) = world.database.query(sql, row["resource_id"])
+    return _own_appointment(world, who, {**row, "patient_id": now})
+
+
 def _profile(world: World, who: Principal, row: Row) -> bool:
     of_ann = {world.pat.id, world.hal.id, world.eve.id}
     of_bob = {world.pat.id, world.pia.id}
@@ -230,7 +255,7 @@ MAY_SEE: dict[str, Callable[[World, Principal, Row], bool]] = {
     "appointment_types": lambda *_: True,
     "appointments": _own_appointment,
     "audit_log": lambda world, who, row: (
-        row["resource_kind"] == "appointment" and _own_appointment(world, who, row)
+        row["resource_kind"] == "appointment" and _own_history(world, who, row)
     ),
     "calendars": lambda *_: False,
     "cluster": lambda *_: False,

@@ -425,6 +425,20 @@ async def test_only_a_declared_patient_joins_a_declared_practice(
     assert outside.as_writer(joining(world.pat.id), here, world.pat.id)
 
 
+async def test_only_a_merged_patient_leaves_a_practice(world: World, outside: Outside) -> None:
+    here, mel, pat = world.sue.practice_id, world.mel, world.pat
+    assert here
+    rows = ", ".join(f"('{here}', '{who.id}', 'created', now())" for who in (mel, pat))
+    world.database.query(f"INSERT INTO practice_patients VALUES {rows}")
+
+    def left(who: str, *declared: str) -> list[dict[str, object]]:
+        sql = f"DELETE FROM practice_patients WHERE patient_id = '{who}' RETURNING patient_id"
+        return outside.as_writer(sql, *declared)
+
+    assert left(pat.id, here, pat.id) == left(mel.id, here) == left(mel.id, mel.id) == []
+    assert len(left(mel.id, here, mel.id)) == 1
+
+
 async def test_commit_for_another_person_violates_a_constraint(world: World) -> None:
     """The same bug through the store: an error of ours, and nothing is written."""
     clinic = world.clinic

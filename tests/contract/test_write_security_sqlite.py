@@ -66,6 +66,19 @@ async def test_only_a_declared_patient_joins_a_declared_practice(world: World) -
             await written(world, change, here, ann.id, world.pat.id)
 
 
+async def test_only_a_merged_patient_leaves_a_practice(world: World) -> None:
+    here, mel, pat = world.sue.practice_id, world.mel, world.pat
+    assert here
+    for who in (mel, pat):
+        row = f"('{here}', '{who.id}', 'created', 0)"
+        await written(world, f"INSERT INTO practice_patients VALUES {row}", here, who.id)
+    leaving = "DELETE FROM practice_patients WHERE patient_id = '{}'"
+    for who, declared in ((pat, (here, pat.id)), (mel, (here,)), (mel, (mel.id,))):
+        with pytest.raises(ConstraintViolated, match="row security"):
+            await written(world, leaving.format(who.id), *declared)
+    await written(world, leaving.format(mel.id), here, mel.id)
+
+
 PENDING = "(event, channel) NOT IN (SELECT event, channel FROM deliveries)"
 
 

@@ -243,6 +243,7 @@ class World:
                     identity=cast("Any", self.identity),
                     access=ChannelAccess(cast("Any", FakeDirectory())),
                     people=cast("Any", FakePeople()),
+                    merging=cast("Any", None),
                     practices=cast("Any", None),
                     catalog=cast("Any", None),
                     availability=cast("Any", self.availability),

@@ -153,6 +153,7 @@ class World:
                 access=ChannelAccess(cast("Any", self.directory)),
                 people=cast("Any", self.people),
                 practices=cast("Any", ServiceStub()),
+                merging=cast("Any", ServiceStub()),
                 catalog=cast("Any", self.catalog),
                 availability=cast("Any", self.availability),
                 bookings=cast("Any", self.bookings),

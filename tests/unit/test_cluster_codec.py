@@ -105,6 +105,8 @@ REFUSALS = [
     r.NotFound("appointment"),
     r.SlotTaken(),
     r.PatientConflict(),
+    r.DuplicatePatient(),
+    r.MergeConflict("why"),
     r.InvalidTransition("held", "arrived"),
     r.ReservationExpired(),
     r.VersionConflict(4),

@@ -183,6 +183,11 @@ class World:
         body = {"role": "patient", "name": "Somebody"}
         return _made(await self.clinic.admin.post("/api/profiles", body))
 
+    async def patient_of_a(self) -> dict[str, Any]:
+        """A new patient of D's practice."""
+        body = {"role": "patient", "name": "Somebody", "practice_id": self.practice}
+        return _made(await self.clinic.admin.post("/api/profiles", body))
+
     async def employee(self) -> dict[str, Any]:
         """A new dentist of D's practice."""
         body = {"role": "dentist", "name": "Dr New", "practice_id": self.practice}

@@ -177,6 +177,11 @@ async def make_everything_happen(world: World) -> None:
         f"/api/practices/{world.clinic.practices[1]}/patients", {"patient_id": world.p2.id}
     )
     assert linked.status == 200
+    one, other = await world.patient_of_a(), await world.patient_of_a()
+    merged = await world.clinic.api(world.clinic.staff[0]).post(
+        f"/api/patients/{one['id']}/merge", {"into": other["id"]}
+    )
+    assert merged.status == 200, merged.body
     renamed = await world.clinic.admin.put(practice, {"phone": "+1 555 0300"})
     assert renamed.status == 200
 

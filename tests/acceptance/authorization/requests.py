@@ -157,6 +157,11 @@ async def _link(world: World) -> Sent:
     )
 
 
+async def _merge(world: World) -> Sent:
+    one, other = await world.patient_of_a(), await world.patient_of_a()
+    return Sent(path=f"/api/patients/{one['id']}/merge", body={"into": other["id"]})
+
+
 def _changes(channel: Callable[[World], str]) -> Build:
     async def build(world: World) -> Sent:
         return Sent(query={"channel": channel(world), "since": "now"})
@@ -198,6 +203,7 @@ _RESERVATION = "/api/reservations/{id}"
 _AVAILABILITY = "/api/availability/{dentistId}"
 _TYPE = "/api/appointment-types/{id}"
 _PROFILE = "/api/profiles/{id}"
+_PATIENT = "/api/patients/{id}"
 _CONSENT = "/api/consents/{id}"
 _WEBHOOK = "/api/webhooks/{id}"
 _PARTY = "chatbot:clinic-chatbot"
@@ -317,6 +323,10 @@ REST: Final[Mapping[str, Mapping[str, Build]]] = {
         "P by name": _people(lambda world: world.p.name),
         "P by e-mail": _people(lambda _: "patient-0@example.org"),
         "P by telephone": _people(lambda _: "+1 555 0100"),
+    },
+    f"POST {_PATIENT}/merge": {
+        "someone of A": _merge,
+        "unknown": _unknown(f"{_PATIENT}/merge", body={"into": UNKNOWN}),
     },
     "GET /api/appointment-types": {"all": _plain},
     "POST /api/appointment-types": {"new": lambda _: _sent(_NEW_TYPE)},
