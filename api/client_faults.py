@@ -47,11 +47,11 @@ def client_left(request: web.BaseRequest, error: BaseException | None) -> bool:
     return isinstance(error, ConnectionError) and error is request.content.exception()
 
 
-def check_length(request: web.Request) -> None:
-    """Raises before it is read what is known to be too large."""
+def check_length(request: web.Request, most: int) -> None:
+    """Raises before it is read what is known to be too large; ``most`` is in bytes."""
     length = request.content_length
-    if length is not None and length > request.client_max_size:
-        raise web.HTTPRequestEntityTooLarge(request.client_max_size, length)
+    if length is not None and length > most:
+        raise web.HTTPRequestEntityTooLarge(most, length)
 
 
 def check_coding(request: web.Request) -> None:

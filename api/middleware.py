@@ -35,6 +35,7 @@ PRINCIPAL = web.RequestKey("principal", Principal)
 CLAIMS = web.RequestKey("claims", Claims)
 """Of the verified token. What outlives the request, a stream or a webhook, ends with it."""
 
+IMPORT_PATH: Final = "/api/imports"
 OPENAPI_PATH: Final = "/api/openapi.json"
 HEALTH_PATHS: Final = frozenset({"/health", "/health/live", "/health/ready"})
 SOCKET_PREFIXES: Final = ("/socket.io/", "/realtime/v1/websocket", "/socket/websocket")
@@ -82,7 +83,8 @@ class Middleware:
                 if is_api(path):
                     principal = await identify(request, deps)
                     deps.limiter.take(principal.scope, principal.party)
-                    check_length(request)
+                    if request.path != IMPORT_PATH:  # its handler has another limit
+                        check_length(request, request.client_max_size)
                 check_coding(request)
                 response = await handler(request)
         except Exception as error:  # the outermost handler: no detail of an error may leak

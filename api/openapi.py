@@ -144,6 +144,8 @@ def _operation(tag: str, served: AnyHandler) -> Form:
         if route.example is not None:
             content["example"] = route.example
         operation["requestBody"] = {"required": True, "content": {"application/json": content}}
+    elif route.uploads:
+        operation["requestBody"] = {"required": True, "content": {route.uploads: {"schema": _TEXT}}}
     return operation
 
 
@@ -158,7 +160,7 @@ def _description(route: AnyRoute) -> Iterable[str]:
         yield "In pages: `next_cursor` of one is the `cursor` of the next."
     if route.takes_version:
         yield "With `If-Match`, only if it still has that version."
-    if route.method != "GET":
+    if route.method != "GET" and not route.uploads:
         yield "With the same `Idempotency-Key`, it may be sent again and happens once."
 
 
@@ -169,7 +171,7 @@ def _parameters(route: AnyRoute) -> Iterable[Form]:
         yield {"in": "query", "schema": route.query}
     if route.takes_version:
         yield _header("If-Match", 'The version it must still have, in quotes: `"3"`', _VERSION_FORM)
-    if route.method != "GET":
+    if route.method != "GET" and not route.uploads:
         yield _header("Idempotency-Key", "The same key and body: the first answer again", _KEY_FORM)
     elif 304 in route.other_statuses:
         yield _header("If-None-Match", "An `ETag`: answer 304 while it is the same", _TEXT)
@@ -198,6 +200,10 @@ def _success(served: AnyHandler, status: int) -> Form:
             form["content"]["text/event-stream"] = {"schema": _TEXT}
         if links := _links(served):
             form["links"] = links
+    if route.lines:
+        form["content"]["application/x-ndjson"] = {"schema": _TEXT}
+    if route.downloads:
+        form["content"] = {route.downloads: {"schema": _TEXT}}
     if status == 201:
         form["headers"]["Location"] = header_ref("Location")
     return form
@@ -239,7 +245,7 @@ def _codes(route: AnyRoute) -> set[tuple[int, str]]:
         possible.append(refusals.CalendarBusy)
     codes = {(STATUS[refusal], refusal.code) for refusal in possible}
     codes.add((INTERNAL.status, INTERNAL.code))
-    if route.takes_body:
+    if route.takes_body or route.uploads:
         codes |= {(status, HTTP[status][0]) for status in (408, 413, 415)}
     return codes
 

@@ -16,6 +16,8 @@ class ApiSettings:
     """Limits of requests, and which web pages may call the API or frame its screens."""
 
     max_body_bytes: Annotated[int, Ge(1024)] = 262_144
+    max_import_bytes: Annotated[int, Ge(1024)] = 20_000_000
+    """Of a file of patients, at its own route."""
     cors_origins: tuple[str, ...] = ()
     """Origins whose pages may call the API, e.g. ``https://clinic.example``; ``*`` is any."""
     frame_origins: tuple[str, ...] = ()

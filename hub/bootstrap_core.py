@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
 
 from actors.calendar.alarms import Alarms
 from actors.calendar.registry import Calendars, Registry
@@ -23,6 +24,7 @@ from actors.services.delivery_rights import DeliveryRights
 from actors.services.directory import Directory
 from actors.services.identity import Identity
 from actors.services.merging import Merging
+from actors.services.patient_import import PatientImport
 from actors.services.people import People
 from actors.services.practices import Practices
 from actors.services.records import Records
@@ -47,6 +49,9 @@ from hub.config import Config
 from hub.telemetry.metrics import Metrics
 from hub.webhooks.dispatcher import Dispatcher
 from store.engine import Store
+
+IMPORTED_DAYS: Final = 10
+"""How many days' allowance of stored bytes the imports of one user have in a day."""
 
 WrapBroadcaster = Callable[[Broadcaster], Broadcaster]
 
@@ -227,12 +232,21 @@ def build_services(core: Core, calendars: Calendars, connections: Connections) -
     access = ChannelAccess(directory)
     turns = Turns()
     suspension = Suspension(store.webhooks, core.dispatcher, clock)
+    allowance = StoredBytes(IMPORTED_DAYS * config.api.stored_bytes_per_day, clock.monotonic)
+    imported = Records(store.records, clock, new_id, allowance)
     return Services(
         identity=core.identity,
         access=access,
         people=People(store.profiles, directory, core.practices, records, connections),
         practices=core.practices,
         merging=Merging(directory, core.practices, store.practices, records, connections),
+        imports=PatientImport(
+            store.profiles,
+            People(store.profiles, directory, core.practices, imported, connections),
+            core.practices,
+            turns,
+            config.practice.region,
+        ),
         catalog=catalog,
         availability=Availability(
             calendars,

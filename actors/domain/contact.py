@@ -7,6 +7,7 @@ with the same key reach the same mailbox or telephone.
 import re
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final, Self
 
 import idna
@@ -79,6 +80,14 @@ def phone_keys(phone: str, region: str = "") -> tuple[str, ...]:
     same = (_e164(number), *_as_dialled(number, metadata))
     # a local number, without its area code, is not the number that the library takes it for
     return tuple(dict.fromkeys((key, *same))) if key in same else (key,)
+
+
+def with_country_code(phone: str, region: str) -> str:
+    """A national number of the region in international form; any other text as it is."""
+    number = None if "+" in phone else _parsed(phone, region)
+    if number is None or not phonenumbers.is_valid_number(number):
+        return phone
+    return phonenumbers.format_number(number, PhoneNumberFormat.INTERNATIONAL)
 
 
 @value
@@ -161,6 +170,7 @@ def _ascii_lower(text: str) -> str:
     return "".join(char.lower() if char.isascii() else char for char in text)
 
 
+@lru_cache(maxsize=1_024)
 def _ascii_domain(domain: str) -> str:
     """The A-labels of a domain (UTS 46, as browsers map it); empty if there are none."""
     if len(domain) > MAX_EMAIL_CHARS:

@@ -72,6 +72,19 @@ class Profiles(Protocol):
         """
         ...
 
+    async def of_practice(
+        self, by: Principal, *, entered: bool, after: ProfileId | None, limit: int
+    ) -> Sequence[Profile]:
+        """Patients of the practice of this staff, by id.
+
+        ``entered``: those who were entered or linked there; else others, who were booked there.
+        """
+        ...
+
+    async def record_export(self, by: Principal, request_id: str) -> None:
+        """Audit that staff get the patients of their practice as a file."""
+        ...
+
     async def record_search(self, by: Principal, request_id: str, found: int) -> None:
         """Audit a search: the principal and the number of results, never the text."""
         ...

@@ -19,7 +19,10 @@ def answered(
     if answers is None:
         return profile
     consents = profile.message_consents.answered(
-        email=answers.email, sms=answers.sms, at=now, source=ConsentSource(by.created_via)
+        email=answers.email,
+        sms=answers.sms,
+        at=now,
+        source=answers.source or ConsentSource(by.created_via),
     )
     return replace(profile, consent=consents)
 

@@ -15,6 +15,7 @@ from actors.domain.commands import UNSET, Unset
 from actors.domain.ids import AppointmentId, AppointmentTypeId, DentistId, PracticeId, ProfileId
 from actors.domain.position import Position
 from actors.domain.principal import Role
+from actors.domain.profile import ConsentSource
 from actors.domain.schedule import Closure
 from actors.domain.slots import Minute
 from actors.domain.values import value
@@ -104,6 +105,8 @@ class ConsentAnswers:
 
     email: bool | None = None
     sms: bool | None = None
+    source: ConsentSource | None = None
+    """``None``: as the caller's role says."""
 
 
 @value

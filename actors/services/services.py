@@ -10,6 +10,7 @@ from actors.services.channel_access import ChannelAccess
 from actors.services.consents import Consents
 from actors.services.identity import Identity
 from actors.services.merging import Merging
+from actors.services.patient_import import PatientImport
 from actors.services.people import People
 from actors.services.practices import Practices
 from actors.services.replays import Replays
@@ -27,6 +28,7 @@ class Services:
     people: People
     practices: Practices
     merging: Merging
+    imports: PatientImport
     catalog: Catalog
     availability: Availability
     bookings: Bookings

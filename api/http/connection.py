@@ -205,6 +205,11 @@ class HttpConnection(web.RequestHandler):
             self._table.waits(self)
             self._wait(Phase.REQUEST, self._deadlines.keep_alive_s)
 
+    def body_may_take(self, seconds: float) -> None:
+        """Gives the rest of the body of this request another deadline, from now."""
+        if self._phase is Phase.BODY:
+            self._wait(Phase.BODY, seconds)
+
     # --- deadlines ---------------------------------------------------------------------
 
     def _wait(self, phase: Phase, within_s: float) -> None:

@@ -12,6 +12,7 @@ from api.deps import DEPS
 from api.middleware import CLAIMS, REQUEST_ID, add_headers
 from api.realtime.sse.cursor import HEADER, read_cursor
 from api.realtime.sse.stream import Bearer
+from api.rest.headers import prefers
 from api.rest.responses import Resource
 from api.rest.route import Call, Result, Route, Routes
 from api.schemas import channels_json
@@ -39,7 +40,7 @@ _HEADERS = {
 )
 async def missed(call: Call[ChangesQuery, None]) -> Result:
     await call.services.access.check(call.caller.principal, call.query.channels)
-    if _prefers(call.request.headers.get("Accept"), _STREAM, "application/json"):
+    if prefers(call.request.headers.get("Accept"), _STREAM, "application/json"):
         return await _stream(call)
     channels, since = call.query.channels, call.query.since
     if since is None:
@@ -84,29 +85,6 @@ def _abort(request: web.Request) -> Callable[[], None]:
             request.transport.abort()
 
     return abort
-
-
-def _prefers(accept: str | None, wanted: str, other: str) -> bool:
-    """Whether the client accepts ``wanted`` by name, and does not prefer ``other``.
-
-    RFC 9110 §12.5.1, as far as two forms of one resource need it: between equal qualities the
-    first one counts; a wildcard names no format.
-    """
-    named = [_media_range(part) for part in (accept or "").split(",")]
-    mine = [(quality, -place) for place, (name, quality) in enumerate(named) if name == wanted]
-    others = [(quality, -place) for place, (name, quality) in enumerate(named) if name == other]
-    return bool(mine) and max(mine)[0] > 0 and max(mine) > max(others, default=(0.0, 0))
-
-
-def _media_range(part: str) -> tuple[str, float]:
-    name, *parameters = (each.strip().lower() for each in part.split(";"))
-    for parameter in parameters:
-        if parameter.startswith("q="):
-            try:
-                return name, float(parameter[2:])
-            except ValueError:
-                return name, 0.0
-    return name, 1.0
 
 
 ROUTES: Routes = (missed,)

@@ -85,6 +85,12 @@ class Route(Generic[Query, Body]):
     """Name of the response's schema in the API document; ``None``: no body."""
     streams: bool = False
     """Also responds with live events, to clients that accept ``text/event-stream``."""
+    lines: bool = False
+    """Also responds with lines of JSON, to clients that accept ``application/x-ndjson``."""
+    uploads: str | None = None
+    """The media type of a body that the handler reads by itself; it has a limit of its own."""
+    downloads: str | None = None
+    """The media type of a response that is a file."""
     query: RequestSchema[Query] = NOTHING  # type: ignore[assignment]  # without it, Query is None
     body: RequestSchema[Body] = NOTHING  # type: ignore[assignment]  # without it, Body is None
     cacheable: bool = False

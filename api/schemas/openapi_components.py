@@ -8,6 +8,7 @@ from marshmallow import Schema
 from api.schemas import (
     appointment_types,
     consents,
+    imports,
     pages,
     practices,
     resources,
@@ -38,6 +39,8 @@ RESOURCES: Final[Mapping[str, type[Schema]]] = {
     "Slot": pages.SlotSchema,
     "Availability": schedule.AvailabilitySchema,
     "WebhookProgress": webhooks.ProgressSchema,
+    "ReportLine": imports.ReportLineSchema,
+    "ImportReport": imports.ImportReportSchema,
     "Consent": consents.ConsentSchema,
     "Webhook": webhooks.ShownWebhookSchema,
     "WebhookDelivery": webhooks.DeliverySchema,

@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if args.file is None and args.json:
         raise CliError("standard output cannot hold both the dump and JSON: name a FILE")
-    with _output(args.file) as out, bar(quiet=args.json) as progress:
+    with new_file(args.file) as out, bar(quiet=args.json) as progress:
         done = export(url, out, now=now, sealing=args.seal, progress=progress)
     lines = [*summary(done, "exported"), *(["The database is sealed."] if done.sealed else [])]
     if args.file is None:
@@ -89,7 +89,7 @@ def summary(done: DumpSummary, what: str) -> Iterator[str]:
 
 
 @contextmanager
-def _output(path: Path | None) -> Iterator[BinaryIO]:
+def new_file(path: Path | None) -> Iterator[BinaryIO]:
     """A new file that only its owner may read, written as a whole; or standard output."""
     if path is None:
         yield sys.stdout.buffer

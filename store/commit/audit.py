@@ -94,6 +94,15 @@ def search_params(by: Principal, at: datetime, request_id: str, found: int) -> d
     }
 
 
+def export_params(by: Principal, at: datetime, request_id: str) -> dict[str, object]:
+    """Staff got the patients of their practice as a file."""
+    return _entry(by, at, request_id) | {
+        "action": "patients.exported",
+        "resource_kind": "practice",
+        "resource_id": by.practice,
+    }
+
+
 def webhook_params(
     by: Principal, at: datetime, request_id: str, webhook: Webhook
 ) -> dict[str, object]:

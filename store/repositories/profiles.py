@@ -12,7 +12,7 @@ from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
 from actors.ports.clock import Clock
 from actors.ports.profiles import ProfilePage
-from store.commit.audit import disconnect_params, search_params, view_params
+from store.commit.audit import disconnect_params, export_params, search_params, view_params
 from store.sql.codec import PROFILE, fold
 from store.sql.prepared import Params, once
 from store.sql.readers import Lookup, Readers
@@ -121,6 +121,26 @@ class ProfileRepository:
         query = select(_p.id).where(or_(*same))
         async with self._readers.hub(lookup) as connection:
             return (await connection.execute(query.limit(_EXACT_MAX))).scalars().all()
+
+    async def of_practice(
+        self, by: Principal, *, entered: bool, after: ProfileId | None, limit: int
+    ) -> Sequence[Profile]:
+        a, m = appointments.c, practice_patients.c
+        ids = select(m.patient_id).where(m.practice_id == by.practice)
+        whose = m.patient_id
+        if not entered:
+            members, whose = ids, a.patient_id
+            ids = select(whose).distinct().where(WAS_BOOKED, a.dentist_id.in_(by.calendars))
+            ids = ids.where(whose.not_in(members))
+        if after is not None:
+            ids = ids.where(whose > after)
+        page = ids.order_by(whose).limit(limit).subquery()
+        query = select(*PROFILE.columns).where(_p.id.in_(select(page.c.patient_id)))
+        async with self._readers.caller(by) as connection:
+            return [PROFILE.read(row) for row in await connection.execute(query.order_by(_p.id))]
+
+    async def record_export(self, by: Principal, request_id: str) -> None:
+        await self._audit(export_params(by, self._clock.now(), request_id))
 
     async def record_search(self, by: Principal, request_id: str, found: int) -> None:
         await self._audit(search_params(by, self._clock.now(), request_id, found))

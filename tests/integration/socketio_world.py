@@ -245,6 +245,7 @@ class World:
                     people=cast("Any", FakePeople()),
                     merging=cast("Any", None),
                     practices=cast("Any", None),
+                    imports=cast("Any", None),
                     catalog=cast("Any", None),
                     availability=cast("Any", self.availability),
                     bookings=cast("Any", self.bookings),

@@ -154,6 +154,7 @@ class World:
                 people=cast("Any", self.people),
                 practices=cast("Any", ServiceStub()),
                 merging=cast("Any", ServiceStub()),
+                imports=cast("Any", ServiceStub()),
                 catalog=cast("Any", self.catalog),
                 availability=cast("Any", self.availability),
                 bookings=cast("Any", self.bookings),

@@ -60,7 +60,7 @@ def test_a_route_documents_its_responses_errors_and_body(route: AnyRoute) -> Non
         assert str(status) in responses
     for refusal in route.refusals:
         assert refusal.code in responses[str(STATUS[refusal])]["description"]
-    assert ("requestBody" in operation) == route.takes_body
+    assert ("requestBody" in operation) == (route.takes_body or route.uploads is not None)
     names = {parameter["name"] for parameter in operation["parameters"]}
     assert {field.data_key or name for name, field in route.query.fields.items()} <= names
 

@@ -16,7 +16,17 @@ from tests.support.logs import captured_logs
 SECRET = "a-secret-of-thirty-two-bytes-or-more"
 COMMANDS = (
     *("setup", "serve", "demo", "token", "migrate", "check"),
-    *("backup", "restore", "export", "import", "traffic", "chat", "mcp"),
+    *(
+        "backup",
+        "restore",
+        "export",
+        "import",
+        "import-patients",
+        "export-patients",
+        "traffic",
+        "chat",
+        "mcp",
+    ),
 )
 
 Captured = pytest.CaptureFixture[str]

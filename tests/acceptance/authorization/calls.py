@@ -20,7 +20,12 @@ async def rest(world: World, bearer: Bearer, route: str, sent: Sent) -> str:
     """The status, and ``shown`` if the answer has what only some callers may see."""
     method, _, path = route.partition(" ")
     answer = await world.api(bearer).send(
-        method, sent.path or path, sent.body, query=sent.query, headers=sent.headers
+        method,
+        sent.path or path,
+        sent.body,
+        raw=sent.raw,
+        query=sent.query,
+        headers=sent.headers,
     )
     outcome = named(answer.status, answer.code if isinstance(answer.body, dict) else None)
     return f"{outcome} shown" if sent.shows and sent.shows in str(answer.body) else outcome

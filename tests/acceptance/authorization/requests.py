@@ -25,6 +25,8 @@ class Sent:
     path: str = ""
     """Empty: the path of the route itself."""
     body: Any = None
+    raw: bytes | None = None
+    """A body that is no JSON."""
     query: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     shows: str = ""
@@ -198,6 +200,14 @@ async def _me(_: World) -> Sent:
     return Sent(body={"time_zone": "Europe/Vienna"})
 
 
+async def _file(_: World) -> Sent:
+    return Sent(raw=b"Name\nSomebody New\n", headers={"Content-Type": "text/csv"})
+
+
+async def _exported(_: World) -> Sent:
+    return Sent(shows="patient-0@example.org")
+
+
 _APPOINTMENT = "/api/appointments/{id}"
 _RESERVATION = "/api/reservations/{id}"
 _AVAILABILITY = "/api/availability/{dentistId}"
@@ -328,6 +338,8 @@ REST: Final[Mapping[str, Mapping[str, Build]]] = {
         "someone of A": _merge,
         "unknown": _unknown(f"{_PATIENT}/merge", body={"into": UNKNOWN}),
     },
+    "POST /api/imports": {"a file": _file},
+    "GET /api/exports": {"P": _exported},
     "GET /api/appointment-types": {"all": _plain},
     "POST /api/appointment-types": {"new": lambda _: _sent(_NEW_TYPE)},
     f"PUT {_TYPE}": {

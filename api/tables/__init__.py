@@ -1,0 +1,1 @@
+"""Files of comma-separated values: read from any program, written for any program."""

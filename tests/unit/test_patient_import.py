@@ -1,0 +1,120 @@
+"""What an import knows, lists and keeps others from."""
+
+from datetime import date
+from typing import Any, cast
+
+import pytest
+
+from actors.domain.ids import PracticeId, ProfileId
+from actors.domain.principal import Principal, Role
+from actors.domain.profile import Profile
+from actors.domain.refusals import FieldError, Forbidden, RateLimited
+from actors.services.caller import Caller
+from actors.services.known_patients import KnownPatients
+from actors.services.patient_import import (
+    LISTED_MAX,
+    RUNNING_MAX,
+    ImportReport,
+    PatientImport,
+    RowOutcome,
+)
+from actors.services.requests import NewProfile
+from actors.turns import Turns
+
+ERROR = FieldError(field="name", message="must not be empty")
+
+
+def staff(practice: str) -> Caller:
+    by = Principal(
+        role=Role.STAFF,
+        subject="desk",
+        person=ProfileId("s"),
+        practice=PracticeId(practice),
+    )
+    return Caller(principal=by, request_id="r")
+
+
+def new(name: str, **more: Any) -> NewProfile:
+    return NewProfile(role=Role.PATIENT, name=name, **more)
+
+
+def known(*people: NewProfile | Profile, shared: bool = False) -> KnownPatients:
+    found = KnownPatients("AT", shared_contacts=shared)
+    found.add(people)
+    return found
+
+
+def field_of(error: FieldError | None) -> str | None:
+    return error.field if error else None
+
+
+@pytest.mark.parametrize(
+    ("row", "field"),
+    [
+        (new("Someone", phone="0664 1234567"), "phone"),
+        (new("Someone", phone="+43664/1234567"), "phone"),
+        (new("Someone", email="ADA@example.org"), "email"),
+        (new("ADA  MÜLLER", date_of_birth=date(1980, 3, 8)), "date_of_birth"),
+        (new("ada muller"), "name"),
+        (new("Ada Müller", date_of_birth=date(1981, 3, 8)), None),
+        (new("Ada Müller", phone="+43 664 7654321"), None),
+        (new("Someone"), None),
+    ],
+)
+def test_a_patient_is_known_by_contact_data_or_name_and_birth(
+    row: NewProfile, field: str | None
+) -> None:
+    ada = new(
+        "Ada Müller",
+        phone="+43 664 1234567",
+        email="ada@example.org",
+        date_of_birth=date(1980, 3, 8),
+    )
+    people = known(ada)
+    assert field_of(people.enter(row)) == field
+    assert people.enter(row) is not None, "it is known from then on"
+
+
+def test_shared_contact_data_identify_together_with_the_name() -> None:
+    people = known(new("Ada", phone="+43 664 1234567"), shared=True)
+    assert people.enter(new("Bo", phone="+43 664 1234567")) is None
+    assert field_of(people.enter(new("ada", phone="0664 1234567"))) == "phone"
+
+
+def test_a_report_lists_a_bounded_number_of_lines() -> None:
+    report = ImportReport()
+    for line in range(LISTED_MAX + 5):
+        report.add(line, RowOutcome.REFUSED, ERROR)
+    report.add(0, RowOutcome.CREATED)
+    assert (report.rows, report.refused, report.created) == (LISTED_MAX + 6, LISTED_MAX + 5, 1)
+    assert (len(report.lines), report.lines_left_out) == (LISTED_MAX, 5)
+
+
+def test_one_import_of_a_practice_runs_at_a_time() -> None:
+    nothing = cast("Any", None)
+    imports = PatientImport(nothing, nothing, nothing, Turns(), "")
+    with imports.place(staff("a")):
+        with pytest.raises(RateLimited), imports.place(staff("a")):
+            pass
+        with imports.place(staff("b")):
+            pass
+    with imports.place(staff("a")):
+        pass
+    assert RUNNING_MAX < 10
+    with pytest.raises(RateLimited):
+        _take(imports, RUNNING_MAX + 1)
+
+
+def _take(imports: PatientImport, count: int) -> None:
+    if count:
+        with imports.place(staff(f"practice-{count}")):
+            _take(imports, count - 1)
+
+
+@pytest.mark.parametrize("role", [Role.ADMIN, Role.DENTIST, Role.PATIENT, Role.CHATBOT])
+def test_only_staff_get_a_place(role: Role) -> None:
+    nothing = cast("Any", None)
+    imports = PatientImport(nothing, nothing, nothing, Turns(), "")
+    by = Principal(role=role, subject="x", practice=PracticeId("a"))
+    with pytest.raises(Forbidden), imports.place(Caller(principal=by, request_id="r")):
+        pass
