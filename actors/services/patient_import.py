@@ -12,6 +12,7 @@ from actors.domain.ids import PracticeId, ProfileId
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
 from actors.domain.refusals import (
+    DuplicatePatient,
     FieldError,
     Forbidden,
     RateLimited,
@@ -167,6 +168,8 @@ class PatientImport:
             return RowOutcome.CREATED, ()
         try:
             await self._people.create(caller, new)
+        except DuplicatePatient as error:  # entered by someone else since the import began
+            return RowOutcome.KNOWN, (FieldError(field="name", message=str(error)),)
         except ValidationFailed as error:
             return RowOutcome.REFUSED, error.details
         return RowOutcome.CREATED, ()

@@ -8,7 +8,13 @@ import pytest
 from actors.domain.ids import PracticeId, ProfileId
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
-from actors.domain.refusals import FieldError, Forbidden, RateLimited
+from actors.domain.refusals import (
+    DuplicatePatient,
+    FieldError,
+    Forbidden,
+    RateLimited,
+    ValidationFailed,
+)
 from actors.services.caller import Caller
 from actors.services.known_patients import KnownPatients
 from actors.services.patient_import import (
@@ -16,6 +22,7 @@ from actors.services.patient_import import (
     RUNNING_MAX,
     ImportReport,
     PatientImport,
+    PatientRow,
     RowOutcome,
 )
 from actors.services.requests import NewProfile
@@ -88,6 +95,43 @@ def test_a_report_lists_a_bounded_number_of_lines() -> None:
     report.add(0, RowOutcome.CREATED)
     assert (report.rows, report.refused, report.created) == (LISTED_MAX + 6, LISTED_MAX + 5, 1)
     assert (len(report.lines), report.lines_left_out) == (LISTED_MAX, 5)
+
+
+class _People:
+    """Refuses some names, as the service does."""
+
+    def __init__(self) -> None:
+        self.entered: list[str] = []
+
+    async def create(self, _: Caller, person: NewProfile) -> None:
+        match person.name:
+            case "Meanwhile":
+                raise DuplicatePatient
+            case "Invalid":
+                raise ValidationFailed.of("date_of_birth", "must not be in the future")
+        self.entered.append(person.name)
+
+
+class _Nobody:
+    async def of_practice(self, *_: object, **__: object) -> list[Profile]:
+        return []
+
+
+async def test_a_row_that_is_refused_when_it_is_written_is_reported() -> None:
+    people = _People()
+    imports = PatientImport(
+        cast("Any", _Nobody()), cast("Any", people), cast("Any", None), Turns(), ""
+    )
+    names = ("Ada", "Meanwhile", "Invalid", "Bo")
+    rows = [PatientRow(line=line, new=new(name)) for line, name in enumerate(names, 2)]
+    reports = [each async for each in imports.run(staff("a"), rows, region="")]
+    report = reports[-1]
+    assert people.entered == ["Ada", "Bo"]
+    assert (report.rows, report.created, report.known, report.refused) == (4, 2, 1, 1)
+    assert [(each.line, each.outcome, each.field) for each in report.lines] == [
+        (3, RowOutcome.KNOWN, "name"),
+        (4, RowOutcome.REFUSED, "date_of_birth"),
+    ]
 
 
 def test_one_import_of_a_practice_runs_at_a_time() -> None:
