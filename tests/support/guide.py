@@ -95,9 +95,9 @@ async def run_guide(page: str, folder: Path, **variables: str) -> int:
 
 
 def _values(block: Block, text: str) -> Sequence[Any]:
-    """The JSON documents of a text; without JSON, its lines."""
+    """The JSON documents of a text; without JSON, the text as a whole."""
     if block.language != "json":
-        return text.splitlines()
+        return [text.strip()]
     found, decoder = [], json.JSONDecoder()
     while text := text.strip():
         value, end = decoder.raw_decode(text)
