@@ -9,7 +9,8 @@ from actors.calendar.calendar_actor import CalendarActor, Moved, loaded_snapshot
 from actors.calendar.mailbox import MailboxSealed, PendingCommand
 from actors.calendar.settings import MEMORY_REACH, ActorSettings, ReservationSettings
 from actors.calendar.snapshot import Snapshot
-from actors.domain.channels import PRACTICE_PREFIX, USER_PROFILE_PREFIX
+from actors.domain.announcements import MOVED_AWAY
+from actors.domain.channels import DENTIST_PREFIX, PRACTICE_PREFIX, USER_PROFILE_PREFIX
 from actors.domain.commands import Command
 from actors.domain.ids import DentistId, PatientId, ProfileId
 from actors.domain.refusals import NotFound, Unavailable
@@ -24,7 +25,13 @@ _ATTEMPTS = 3
 """How often a command is sent again because the calendar's actor stopped meanwhile."""
 
 _OUTSIDE = frozenset(
-    {"appointment_types.updated", "patient.merged", "practice.updated", "profile.updated"}
+    {
+        "appointment_types.updated",
+        "patient.merged",
+        "practice.updated",
+        "profile.updated",
+        MOVED_AWAY,
+    }
 )
 """Events of what calendars rest on, and do not decide themselves."""
 
@@ -144,7 +151,8 @@ class Registry:
     def on_events(self, records: Sequence[EventRecord]) -> None:
         """A listener of the relay: lets calendars read again what has changed outside of them.
 
-        The fences of calendars whose practice or dentist changed were raised in that commit;
+        The fences of calendars whose practice or dentist changed, or that an appointment left,
+        were raised in that commit;
         here they leave memory, so that readers see them as they are now, too.
         """
         for record in records:
@@ -166,9 +174,14 @@ class Registry:
             opening = tuple(self._activations)  # they may have been read before the merge
             self._reopen(opening, lambda actor: _has_rows_of(actor, merged))
         elif record.type == "profile.updated" and record.channel.startswith(USER_PROFILE_PREFIX):
-            person = DentistId(ProfileId(record.channel.removeprefix(USER_PROFILE_PREFIX)))
-            if person in self._actors or person in self._activations:
-                self._reopen((person,), lambda actor: actor.dentist_id == person)
+            self._reopen_calendar(record.channel.removeprefix(USER_PROFILE_PREFIX))
+        elif record.type == MOVED_AWAY:
+            self._reopen_calendar(record.channel.removeprefix(DENTIST_PREFIX))
+
+    def _reopen_calendar(self, person: str) -> None:
+        dentist_id = DentistId(ProfileId(person))
+        if dentist_id in self._actors or dentist_id in self._activations:
+            self._reopen((dentist_id,), lambda actor: actor.dentist_id == dentist_id)
 
     def _reopen(self, about: Sequence[str], changed: Callable[[CalendarActor], bool]) -> None:
         """Let calendars finish what they accepted, and load them again when they are used.

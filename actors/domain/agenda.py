@@ -80,9 +80,9 @@ class Agenda:
         group = dict(self._by_id.get(at, _NONE))
         holds, reach_before, reach_after = self.hold_count, self._reach_before, self._reach_after
         if before is not None and before.id in group:
-            del group[before.id]
-            _remove(days, to_minute(before.start), before.id)
-            holds -= before.status is Status.HELD
+            present = group.pop(before.id)
+            _remove(days, to_minute(present.start), present.id)
+            holds -= present.status is Status.HELD
         if after.is_live:
             entry = _entry(after)
             _insert(days, entry)

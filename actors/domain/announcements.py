@@ -5,6 +5,7 @@ that is or was only a reservation is shown as one. An announcement has one event
 channels. ``docs/protocol.md`` lists the types.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import field, replace
 from datetime import UTC, datetime, time, timedelta
@@ -49,6 +50,14 @@ class ScheduleBody:
     schedule: Schedule
     affected: tuple[Appointment, ...] | None = None
     """Booked appointments outside the new hours; only in the reply to the dentist."""
+
+
+@value
+class MovedAwayBody:
+    """That an appointment is no longer in this calendar, and not where it is now."""
+
+    id: AppointmentId
+    version: int
 
 
 @value
@@ -136,6 +145,7 @@ class LinkedBody:
 
 Body = (
     Appointment
+    | MovedAwayBody
     | Practice
     | LinkedBody
     | MergedBody
@@ -170,6 +180,7 @@ class Announcement:
     """Whether it also goes to ``practices:*`` of every practice, in the same way."""
 
 
+MOVED_AWAY: Final = "appointment.moved_away"
 _TYPES: dict[type[events.RowEvent], str] = {
     events.SlotHeld: "reservation.created",
     events.HoldReleased: "reservation.released",
@@ -197,6 +208,8 @@ def _announce(event: events.Event) -> Iterable[Announcement]:
                 channels=(dentist_channel(row.dentist_id), patient_channel(row.patient_id)),
                 body=row,
             )
+        case events.AppointmentMoved(before=old, after=row) if old is not None:
+            yield from _moved(old, row)
         case events.RowEvent(after=row):
             yield Announcement(
                 type=_TYPES[type(event)],
@@ -253,6 +266,21 @@ def _type_saved(event: events.AppointmentTypeSaved) -> Iterable[Announcement]:
     yield Announcement(type=name, channels=(AVAILABILITY_ALL,), body=changed)
     if channels or to_all:
         yield Announcement(type=name, channels=channels, body=kind, to_practices=to_all)
+
+
+def _moved(before: Appointment, row: Appointment) -> Iterable[Announcement]:
+    """New to one dentist, gone for the other, changed for the patient."""
+    yield Announcement(
+        type="appointment.created", channels=(dentist_channel(row.dentist_id),), body=row
+    )
+    yield Announcement(
+        type=MOVED_AWAY,
+        channels=(dentist_channel(before.dentist_id),),
+        body=MovedAwayBody(id=row.id, version=row.version),
+    )
+    yield Announcement(
+        type="appointment.updated", channels=(patient_channel(row.patient_id),), body=row
+    )
 
 
 def _profile_saved(event: events.ProfileSaved) -> Iterable[Announcement]:
@@ -347,23 +375,28 @@ def _merged(blocks: Iterable[TimeBlock]) -> tuple[TimeBlock, ...]:
 
 
 def _slots_changed(turn_events: Sequence[events.RowEvent]) -> Iterable[Announcement]:
-    """Compare the times that rows blocked before the turn with those after it.
+    """Compare the times that rows blocked before the turn with those after it, by dentist.
 
     A booked hold blocks the same time as before, so it is no change.
     """
-    changes: dict[AppointmentId, tuple[TimeBlock | None, TimeBlock | None]] = {}
+    changes: dict[AppointmentId, tuple[Appointment | None, Appointment]] = {}
     for event in turn_events:
-        row = event.after
-        before = event.before.blocked if event.before else None
-        before, _ = changes.get(row.id, (before, None))
-        changes[row.id] = before, row.blocked
-    changed = [(before, after) for before, after in changes.values() if before != after]
-    taken = tuple(after for _, after in changed if after)
-    freed = tuple(before for before, _ in changed if before)
-    if taken or freed:
-        dentist_id = turn_events[0].after.dentist_id
+        first, _ = changes.get(event.after.id, (event.before, event.after))
+        changes[event.after.id] = first, event.after
+    taken = defaultdict[DentistId, list[TimeBlock]](list)
+    freed = defaultdict[DentistId, list[TimeBlock]](list)
+    for before, after in changes.values():
+        was = before.blocked if before else None
+        if before and before.dentist_id == after.dentist_id and was == after.blocked:
+            continue
+        if after.blocked:
+            taken[after.dentist_id].append(after.blocked)
+        if before and was:
+            freed[before.dentist_id].append(was)
+    for dentist_id in dict.fromkeys((*taken, *freed)):
+        body = SlotsChangedBody(
+            dentist_id=dentist_id, taken=tuple(taken[dentist_id]), freed=tuple(freed[dentist_id])
+        )
         yield Announcement(
-            type="slots.changed",
-            channels=(availability_channel(dentist_id),),
-            body=SlotsChangedBody(dentist_id=dentist_id, taken=taken, freed=freed),
+            type="slots.changed", channels=(availability_channel(dentist_id),), body=body
         )

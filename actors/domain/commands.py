@@ -8,9 +8,9 @@ from datetime import datetime
 from enum import Enum
 from typing import Final
 
-from actors.domain.appointment import Status
+from actors.domain.appointment import Appointment, Status
 from actors.domain.cancel_reason import CancelReason
-from actors.domain.ids import AppointmentId, AppointmentTypeId, PatientId
+from actors.domain.ids import AppointmentId, AppointmentTypeId, PatientId, PracticeId
 from actors.domain.principal import Principal
 from actors.domain.schedule import Schedule
 from actors.domain.values import value
@@ -77,8 +77,8 @@ class ExpireHold(RowCommand):
 
 
 @value
-class ChangeAppointment(RowCommand):
-    """Change start, type, status or notes of an appointment: those that are set."""
+class AppointmentCommand(RowCommand):
+    """Changes start, type, status or notes of an appointment: those that are set."""
 
     expected_version: int | None = None
     start: datetime | None = None
@@ -87,6 +87,22 @@ class ChangeAppointment(RowCommand):
     notes: str | Unset | None = UNSET
     cancel_reason: CancelReason | Unset | None = UNSET
     overbook: bool | None = None
+
+
+@value
+class ChangeAppointment(AppointmentCommand): ...
+
+
+@value
+class MoveAppointment(AppointmentCommand):
+    """Take an appointment over from another calendar, perhaps changed. The new one decides."""
+
+    row: Appointment
+    """As the caller saw it; the commit checks that it is still so."""
+    notice_minutes: int = 0
+    """How long before the start a patient may still leave the other calendar."""
+    practice_id: PracticeId | None = None
+    """The practice of the other calendar."""
 
 
 @value

@@ -22,6 +22,7 @@ from actors.domain.appointment import (
 from actors.domain.calendar import Calendar
 from actors.domain.commands import (
     UNSET,
+    AppointmentCommand,
     BookReservation,
     BookSlot,
     CancelAppointment,
@@ -29,6 +30,7 @@ from actors.domain.commands import (
     Command,
     ExpireHold,
     HoldSlot,
+    MoveAppointment,
     ReleaseHold,
     ReplaceSchedule,
 )
@@ -36,6 +38,7 @@ from actors.domain.events import (
     AppointmentBooked,
     AppointmentCancelled,
     AppointmentChanged,
+    AppointmentMoved,
     CalendarEvent,
     RowEvent,
     ScheduleReplaced,
@@ -73,6 +76,8 @@ def decide(command: Command, calendar: Calendar, now: datetime) -> Decision:
             return _release(command, calendar, now)
         case ChangeAppointment():
             return _change(command, calendar, now)
+        case MoveAppointment():
+            return _move(command, calendar, now)
         case CancelAppointment():
             return _cancel(command, calendar, now)
         case ReplaceSchedule():
@@ -179,9 +184,7 @@ def _change(command: ChangeAppointment, calendar: Calendar, now: datetime) -> De
     row = rules.visible(calendar, command.appointment_id, command.by, "appointment")
     _check_may_change(command, row, now)
     rules.check_version(command.expected_version, row.version)
-    after = _with_status(command, _with_time(command, calendar, row), row)
-    if command.notes is not UNSET:
-        after = replace(after, notes=command.notes)
+    after = _changed(command, calendar, row)
     cleared: Sequence[RowEvent] = ()
     if _takes_other_time(command, row, after):
         if not command.by.works_at_practice:
@@ -195,7 +198,44 @@ def _change(command: ChangeAppointment, calendar: Calendar, now: datetime) -> De
     return _decided(Outcome.CHANGED, after, *cleared, kind(before=row, after=after))
 
 
-def _check_may_change(command: ChangeAppointment, row: Appointment, now: datetime) -> None:
+def _move(command: MoveAppointment, calendar: Calendar, now: datetime) -> Decision:
+    """Take an appointment over from another calendar, where its time is checked like a booking.
+
+    It is decided on the row as the caller read it. A row of the same id that is here already is
+    newer, which is a VersionConflict, or it had moved away and the calendar does not know yet:
+    then the fence will.
+    """
+    row, by = command.row, command.by
+    if not by.works_at_practice and row.patient_id != by.person:
+        raise refusals.NotFound("appointment")
+    _check_may_change(command, row, now)
+    rules.check_version(command.expected_version, row.version)
+    here = calendar.find(row.id)
+    if here and here.version >= row.version:
+        raise refusals.VersionConflict(here.version)
+    if not by.works_at_practice:
+        rules.check_not_too_late(row, now, command.notice_minutes)
+    after = _changed(command, calendar, row)
+    after, cleared = rules.placed(calendar, after, by, now, overbook=bool(command.overbook))
+    after = rules.next_version(after, now)
+    practices = {command.practice_id, calendar.practice_id}
+    moved = AppointmentMoved(
+        before=row,
+        after=after,
+        practices=tuple(sorted(filter(None, practices))) if len(practices) > 1 else (),
+    )
+    return _decided(Outcome.CHANGED, after, *cleared, moved)
+
+
+def _changed(command: AppointmentCommand, calendar: Calendar, row: Appointment) -> Appointment:
+    """The row as the command wants it, in this calendar; its place is still to be checked."""
+    after = _with_status(command, _with_time(command, calendar, row), row)
+    if command.notes is UNSET:
+        return after
+    return replace(after, notes=command.notes)
+
+
+def _check_may_change(command: AppointmentCommand, row: Appointment, now: datetime) -> None:
     """Patients may change start and notes of their own confirmed, future appointments."""
     if row.status in NEVER_BOOKED:
         raise refusals.InvalidTransition(row.status, command.status or "changed")
@@ -204,21 +244,23 @@ def _check_may_change(command: ChangeAppointment, row: Appointment, now: datetim
     if (command.status, command.appointment_type_id, command.overbook) != (None, None, None) or (
         command.cancel_reason is not UNSET
     ):
-        raise refusals.Forbidden("A patient may change only the start and the notes")
+        raise refusals.Forbidden("A patient may change only the dentist, the start and the notes")
     if row.status is not Status.CONFIRMED:
         raise refusals.InvalidTransition(row.status, "changed")
     rules.check_not_too_late(row, now)
 
 
-def _with_time(command: ChangeAppointment, calendar: Calendar, row: Appointment) -> Appointment:
-    """The row with its new start and type.
+def _with_time(command: AppointmentCommand, calendar: Calendar, row: Appointment) -> Appointment:
+    """The row in this calendar, with its new start and type.
 
     Of a new type, and where a patient moves it, it gets the present duration and buffers, as
     the listing of slots assumes. Staff move it as it is.
     """
     type_id = command.appointment_type_id or row.appointment_type_id
     start = command.start or row.start
-    moved = replace(row, start=start, end=start + (row.end - row.start))
+    moved = replace(
+        row, dentist_id=calendar.dentist_id, start=start, end=start + (row.end - row.start)
+    )
     if type_id != row.appointment_type_id:
         return rules.of_kind(moved, rules.kind_to_book(calendar, type_id, command.by))
     if moved != row and not command.by.works_at_practice:
@@ -226,7 +268,7 @@ def _with_time(command: ChangeAppointment, calendar: Calendar, row: Appointment)
     return moved
 
 
-def _with_status(command: ChangeAppointment, after: Appointment, row: Appointment) -> Appointment:
+def _with_status(command: AppointmentCommand, after: Appointment, row: Appointment) -> Appointment:
     """``after`` with the new status and cancel reason; only attended rows may be moved."""
     status = command.status or row.status
     if status is not row.status:

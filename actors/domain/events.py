@@ -46,6 +46,14 @@ class AppointmentChanged(RowEvent): ...
 
 
 @value
+class AppointmentMoved(RowEvent):
+    """The appointment came from the calendar of another dentist, perhaps changed."""
+
+    practices: tuple[PracticeId, ...] = ()
+    """Where the patient belongs from now on, if it came from another practice: to both."""
+
+
+@value
 class AppointmentCancelled(RowEvent): ...
 
 

@@ -86,6 +86,8 @@ def placed(
         row = _placed_by_staff(calendar, row, now, overbook=overbook)
     else:
         calendar.check_offered(calendar.types[row.appointment_type_id], row, now)
+        if row.overbooked:
+            row = replace(row, overbooked=False)
     return row, _clear_holds(calendar, row, now)
 
 

@@ -7,13 +7,10 @@ Each call finds the calendar of the slot and sends a command to its actor. The r
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import replace
 
-from cachetools import LRUCache
-
 from actors.calendar.registry import Calendars
 from actors.domain import commands
 from actors.domain.appointment import Appointment, Status
 from actors.domain.ids import AppointmentId, DentistId, PatientId, ProfileId
-from actors.domain.outcome import Outcome
 from actors.domain.principal import SYSTEM, Principal, Role
 from actors.domain.profile import UNNAMED, Profile
 from actors.domain.refusals import (
@@ -23,6 +20,7 @@ from actors.domain.refusals import (
     ReservationExpired,
     Unavailable,
     ValidationFailed,
+    VersionConflict,
 )
 from actors.ports.appointments import AppointmentPage, AppointmentQuery, Appointments, HistoryEntry
 from actors.ports.calendars import DueHold
@@ -30,12 +28,12 @@ from actors.ports.clock import Clock, NewId
 from actors.ports.commits import Reply
 from actors.ports.rendering import Names
 from actors.services import requests
-from actors.services.caller import Caller, idempotency_key
+from actors.services.calendar_commands import CalendarCommands
+from actors.services.caller import Caller
 from actors.services.directory import Directory
 from actors.services.practices import Practices
+from actors.services.records import retried
 from actors.services.stored_bytes import StoredBytes
-
-_KNOWN_DENTISTS_MAX = 50_000
 
 
 class Bookings:
@@ -55,12 +53,11 @@ class Bookings:
     ) -> None:
         self._registry = registry
         self._appointments = appointments
+        self._commands = CalendarCommands(registry, appointments, new_id, stored)
         self._directory, self._practices = directory, practices
         self._clock = clock
         self._new_id = new_id
-        self._stored = stored
         self._require_contact = require_contact
-        self._dentist_of: LRUCache[AppointmentId, DentistId] = LRUCache(_KNOWN_DENTISTS_MAX)
 
     # --- reservations ---------------------------------------------------------------
 
@@ -81,10 +78,11 @@ class Bookings:
     async def release(self, caller: Caller, reservation_id: AppointmentId) -> Reply:
         """Release a hold; one that has ended, or was booked meanwhile, stays as it is."""
         caller.principal.require(Role.PATIENT)
-        dentist_id = await self._dentist(caller, reservation_id, "reservation")
         command = commands.ReleaseHold(by=caller.principal, appointment_id=reservation_id)
         request = {"id": reservation_id}
-        return await self._ask(caller, dentist_id, command, "reservation:release", request)
+        return await self._commands.send_to_row(
+            caller, reservation_id, "reservation", command, "reservation:release", request
+        )
 
     async def reservation(
         self, caller: Caller, reservation_id: AppointmentId
@@ -101,7 +99,9 @@ class Bookings:
         caller = Caller(principal=SYSTEM, request_id=self._new_id())
         command = commands.ExpireHold(by=SYSTEM, appointment_id=due.appointment_id)
         request = {"id": due.appointment_id}
-        return await self._ask(caller, due.dentist_id, command, "reservation:expire", request)
+        return await self._commands.send(
+            caller, due.dentist_id, command, "reservation:expire", request
+        )
 
     # --- appointments ---------------------------------------------------------------
 
@@ -115,12 +115,15 @@ class Bookings:
         return self._book(caller, request)
 
     async def _book_reachable(self, caller: Caller, request: requests.BookingRequest) -> Reply:
+        await self._check_reachable(caller)
+        return await self._book(caller, request)
+
+    async def _check_reachable(self, caller: Caller) -> None:
         me = caller.principal.require(Role.PATIENT)
         if not _can_be_reached(await self._directory.person(me)):
             self._directory.people.drop(me)  # it may have been completed at another node
             if not _can_be_reached(await self._directory.person(me)):
                 raise ProfileIncomplete
-        return await self._book(caller, request)
 
     def _book(self, caller: Caller, request: requests.BookingRequest) -> Awaitable[Reply]:
         if isinstance(request, requests.BookReservationRequest):
@@ -131,12 +134,16 @@ class Bookings:
         self, caller: Caller, request: requests.BookReservationRequest
     ) -> Reply:
         caller.principal.require(Role.PATIENT)
-        dentist_id = await self._dentist(caller, request.reservation_id, "reservation")
         command = commands.BookReservation(
             by=caller.principal, appointment_id=request.reservation_id, notes=request.notes
         )
-        return await self._ask(
-            caller, dentist_id, command, "appointment:book", requests.all_fields(request)
+        return await self._commands.send_to_row(
+            caller,
+            request.reservation_id,
+            "reservation",
+            command,
+            "appointment:book",
+            requests.all_fields(request),
         )
 
     async def _book_slot(self, caller: Caller, request: requests.BookSlotRequest) -> Reply:
@@ -165,11 +172,14 @@ class Bookings:
         *,
         expected_version: int | None = None,
     ) -> Reply:
-        """Reschedule, or change status, type or notes; only what was sent changes."""
-        caller.principal.require(Role.PATIENT, Role.DENTIST, Role.STAFF)
-        dentist_id = await self._dentist(caller, appointment_id, "appointment")
+        """Reschedule, move to another dentist, or change status, type or notes.
+
+        Only what was sent changes.
+        """
+        by = caller.principal
+        by.require(Role.PATIENT, Role.DENTIST, Role.STAFF)
         command = commands.ChangeAppointment(
-            by=caller.principal,
+            by=by,
             appointment_id=appointment_id,
             expected_version=expected_version,
             start=change.start,
@@ -180,7 +190,65 @@ class Bookings:
             overbook=change.overbook,
         )
         body = {**requests.all_fields(change), "id": appointment_id, "version": expected_version}
-        return await self._ask(caller, dentist_id, command, "appointment:update", body)
+        if change.dentist_id is None:
+            del body["dentist_id"]  # replies to such requests were stored without it
+        elif by.role is not Role.DENTIST or change.dentist_id != by.person:
+            return await self._move(caller, change.dentist_id, command, body)
+        return await self._commands.send_to_row(
+            caller, appointment_id, "appointment", command, "appointment:update", body
+        )
+
+    async def _move(
+        self,
+        caller: Caller,
+        to: DentistId,
+        change: commands.ChangeAppointment,
+        body: Mapping[str, object],
+    ) -> Reply:
+        """Move to the calendar of ``to``, which decides; where it is there already, change it."""
+        by, appointment_id = caller.principal, change.appointment_id
+        if by.works_at_practice and not by.manages(to):
+            raise Forbidden("Staff move visits within the practice, dentists none to others")
+        if self._require_contact and by.role is Role.PATIENT:
+            await self._check_reachable(caller)
+
+        async def send() -> Reply:
+            row, _ = await self.get(caller, appointment_id)
+            command = change if row.dentist_id == to else await self._moving(row, change)
+            try:
+                return await self._commands.send(caller, to, command, "appointment:update", body)
+            except NotFound:
+                current, _ = await self.get(caller, appointment_id)
+                if current.version != row.version:  # it moved on, or to another record
+                    raise VersionConflict(current.version) from None
+                raise
+
+        reply = await retried(change.expected_version, send)
+        self._commands.remember(appointment_id, to)
+        return reply
+
+    async def _moving(
+        self, row: Appointment, change: commands.ChangeAppointment
+    ) -> commands.MoveAppointment:
+        """A patient leaves a calendar no later than it may be cancelled there."""
+        left, notice_minutes = await self._directory.person(row.dentist_id), 0
+        if not change.by.works_at_practice:
+            schedule = (await self._registry.snapshot(row.dentist_id)).calendar.schedule
+            notice_minutes = schedule.cancel_notice_minutes
+        return commands.MoveAppointment(
+            by=change.by,
+            appointment_id=row.id,
+            row=row,
+            notice_minutes=notice_minutes,
+            practice_id=left.practice_id,
+            expected_version=change.expected_version,
+            start=change.start,
+            appointment_type_id=change.appointment_type_id,
+            status=change.status,
+            notes=change.notes,
+            cancel_reason=change.cancel_reason,
+            overbook=change.overbook,
+        )
 
     async def cancel(
         self,
@@ -192,7 +260,6 @@ class Bookings:
     ) -> Reply:
         """Cancel softly; cancelling again changes nothing."""
         caller.principal.require(Role.PATIENT, Role.DENTIST, Role.STAFF)
-        dentist_id = await self._dentist(caller, appointment_id, "appointment")
         command = commands.CancelAppointment(
             by=caller.principal,
             appointment_id=appointment_id,
@@ -200,15 +267,14 @@ class Bookings:
             reason=cancellation.reason,
         )
         body = {"id": appointment_id, "version": expected_version, "reason": command.reason}
-        return await self._ask(caller, dentist_id, command, "appointment:cancel", body)
+        return await self._commands.send_to_row(
+            caller, appointment_id, "appointment", command, "appointment:cancel", body
+        )
 
     async def get(
         self, caller: Caller, appointment_id: AppointmentId, what: str = "appointment"
     ) -> tuple[Appointment, Names]:
-        found = await self._appointments.get(caller.principal, appointment_id)
-        if found is None:
-            raise NotFound(what)
-        return found
+        return await self._commands.row(caller, appointment_id, what)
 
     async def history(
         self, caller: Caller, appointment_id: AppointmentId
@@ -224,8 +290,6 @@ class Bookings:
         caller.principal.require(Role.PATIENT, Role.DENTIST, Role.STAFF)
         return await self._appointments.page(caller.principal, query)
 
-    # --- finding the calendar -------------------------------------------------------
-
     async def _take(
         self,
         caller: Caller,
@@ -239,7 +303,7 @@ class Bookings:
         A patient who was merged gets Unavailable: the same request is the survivor's next time.
         """
         try:
-            return await self._ask(caller, dentist_id, command, operation, request)
+            return await self._commands.send(caller, dentist_id, command, operation, request)
         except NotFound as missing:
             if missing.what != Role.PATIENT:
                 raise
@@ -250,39 +314,7 @@ class Bookings:
         if not caller.principal.works_at_practice:
             raise Unavailable
         command = replace(command, patient_id=survivor)
-        return await self._ask(caller, dentist_id, command, operation, request)
-
-    async def _ask(
-        self,
-        caller: Caller,
-        dentist_id: DentistId,
-        command: commands.Command,
-        operation: str,
-        request: Mapping[str, object],
-    ) -> Reply:
-        key = idempotency_key(caller, operation, request, self._new_id)
-        self._stored.check(caller.principal)
-        reply = await self._registry.execute(
-            dentist_id, command, key=key, request_id=caller.request_id
-        )
-        self._stored.add(caller.principal, reply)
-        if reply.outcome is Outcome.CREATED:
-            self._dentist_of[AppointmentId(reply.resource_id)] = dentist_id
-        return reply
-
-    async def _dentist(self, caller: Caller, appointment_id: AppointmentId, what: str) -> DentistId:
-        """Which dentist's calendar has the row; raises NotFound.
-
-        A row never changes its calendar, so this is cached. The calendar checks at each
-        command whether the caller may see the row.
-        """
-        if caller.principal.role is Role.DENTIST and caller.principal.person:
-            return DentistId(caller.principal.person)
-        if known := self._dentist_of.get(appointment_id):
-            return known
-        row, _ = await self.get(caller, appointment_id, what)
-        self._dentist_of[appointment_id] = row.dentist_id
-        return row.dentist_id
+        return await self._commands.send(caller, dentist_id, command, operation, request)
 
     async def _patient(
         self, by: Principal, me: ProfileId, patient_id: ProfileId | None

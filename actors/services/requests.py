@@ -61,6 +61,8 @@ BookingRequest = BookReservationRequest | BookSlotRequest
 class AppointmentChange:
     """What to change of an appointment; ``None`` in a required field means ``UNSET``."""
 
+    dentist_id: DentistId | None = None
+    """To whom it moves."""
     start: datetime | None = None
     appointment_type_id: AppointmentTypeId | None = None
     status: Status | None = None

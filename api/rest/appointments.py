@@ -91,11 +91,11 @@ async def show(call: Call[None, None]) -> Result:
 @Route(
     "PUT",
     f"{_COLLECTION}/{{id}}",
-    "Reschedule, or change status or notes: only what is sent changes",
+    "Reschedule, move to another dentist, or change status or notes: only what is sent changes",
     response="Appointment",
     body=CHANGE_APPOINTMENT,
     takes_version=True,
-    refusals=(InvalidTransition, TooLate, IdempotencyMismatch, *_PLACE),
+    refusals=(InvalidTransition, TooLate, IdempotencyMismatch, ProfileIncomplete, *_PLACE),
     example={"start": "2027-03-08T09:30:00Z"},
 )
 async def change(call: Call[None, AppointmentChange]) -> Result:

@@ -80,6 +80,11 @@ class BookSchema(RequestSchema[requests.BookingRequest]):
 
 
 class ChangeAppointmentSchema(ChangeSchema[requests.AppointmentChange]):
+    dentist_id = fields.Id(
+        metadata={
+            "description": "Move it to this dentist; by a patient, or by staff within the practice"
+        }
+    )
     start = fields.WholeMinute()
     appointment_type_id = fields.Id()
     status = fields.OneOf(Status)

@@ -8,6 +8,7 @@ from actors.domain.announcements import (
     ConsentBody,
     LinkedBody,
     MergedBody,
+    MovedAwayBody,
     PatientChangedBody,
     PersonBody,
     ScheduleBody,
@@ -47,6 +48,8 @@ def _data(body: Body, names: Names) -> object:
             return RESERVATION.dump(Shown(body, names))
         case Appointment():
             return appointment_data(body, names)
+        case MovedAwayBody(id=appointment_id, version=version):
+            return {"id": appointment_id, "version": version}
         case SlotsChangedBody():
             return SLOTS_CHANGED.dump(body)
         case ScheduleBody():

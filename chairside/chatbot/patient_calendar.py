@@ -133,8 +133,12 @@ class PatientCalendar:
     async def book(self, hold_id: str, key: str) -> OwnAppointment:
         return appointment_of(await self._done(self._hub.book_reservation(hold_id, key=key)))
 
-    async def move(self, row: OwnAppointment, start: datetime, key: str) -> OwnAppointment:
-        command = self._hub.change(row.id, version=row.version, key=key, start=written(start))
+    async def move(self, row: OwnAppointment, to: FreeSlot, key: str) -> OwnAppointment:
+        """Move it to the time, and the dentist, of the slot."""
+        place = {"start": written(to.start)}
+        if to.dentist_id != row.dentist_id:
+            place["dentist_id"] = to.dentist_id
+        command = self._hub.change(row.id, version=row.version, key=key, **place)
         return appointment_of(await self._done(command))
 
     async def cancel(self, row: OwnAppointment, key: str) -> None:

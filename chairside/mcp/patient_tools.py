@@ -176,16 +176,22 @@ class PatientTools:
         return Proposal(question=f"Book {_what(row, facts)}?", change=change, execute=book)
 
     async def propose_move(
-        self, appointment_id: str, start: datetime
+        self, appointment_id: str, start: datetime, dentist_id: str | None = None
     ) -> Proposal | results.ChangeResult:
-        """The result if the appointment is at that time already."""
+        """The result if the appointment is at that time already, with that dentist if named."""
         facts = await self._calendar.facts()
         row = await self._hub.appointment(appointment_id)
-        if datetime.fromisoformat(row["start"]) == start and row["status"] == "confirmed":
-            return await self._done(row, "It is at that time already.")
-        change = self._change(
-            "move", row["version"], appointment_id=appointment_id, start=written(start)
+        to_dentist = dentist_id or row["dentist_id"]
+        is_there = (to_dentist, start) == (
+            row["dentist_id"],
+            datetime.fromisoformat(row["start"]),
         )
+        if is_there and row["status"] == "confirmed":
+            return await self._done(row, "It is at that time already.")
+        place = {"start": written(start)}
+        if to_dentist != row["dentist_id"]:
+            place["dentist_id"] = to_dentist
+        change = self._change("move", row["version"], appointment_id=appointment_id, **place)
 
         async def move() -> results.ChangeResult:
             moved = await self._or_alternatives(
@@ -193,15 +199,17 @@ class PatientTools:
                     appointment_id,
                     version=change.version,
                     key=change.idempotency_key,
-                    start=written(start),
+                    **place,
                 ),
-                row["dentist_id"],
+                to_dentist,
                 row["appointment_type_id"],
                 start,
             )
             return await self._done(moved, "Tell the patient the new time.")
 
-        to = results.local_text(facts, row["dentist_id"], start)
+        to = results.local_text(facts, to_dentist, start)
+        if to_dentist != row["dentist_id"]:
+            to = f"{to}, with {results.dentist_name(facts, to_dentist)},"
         return Proposal(question=f"Move {_what(row, facts)} to {to}?", change=change, execute=move)
 
     async def propose_cancellation(

@@ -21,6 +21,14 @@ from chairside.mcp.patient_tools import PatientTools, Proposal
 _ID: Final = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 Id = Annotated[str, Field(pattern=_ID), AfterValidator(canonical_id)]
 DentistId = Annotated[Id, Field(description="From list_dentists or find_slots.")]
+OtherDentistId = Annotated[
+    str,
+    Field(
+        pattern=f"^$|{_ID}",
+        description="Only if the appointment moves to another dentist: from find_slots.",
+    ),
+    AfterValidator(canonical_id),
+]
 TypeId = Annotated[Id, Field(description="From list_dentists.")]
 ReservationId = Annotated[Id, Field(description="From hold_slot.")]
 AppointmentId = Annotated[Id, Field(description="From my_appointments.")]
@@ -195,10 +203,16 @@ async def book_appointment(
 
 
 async def consent_to_move(
-    appointment_id: str, start: datetime, confirmation: str, context: ToolContext
+    appointment_id: str,
+    start: datetime,
+    dentist_id: str,
+    confirmation: str,
+    context: ToolContext,
 ) -> ConsentAnswer | Elicit[ConsentAnswer]:
     return await _consent(
-        context, confirmation, lambda tools: tools.propose_move(appointment_id, start)
+        context,
+        confirmation,
+        lambda tools: tools.propose_move(appointment_id, start, dentist_id or None),
     )
 
 
@@ -207,12 +221,13 @@ async def reschedule_appointment(
     start: Start,
     answer: Annotated[Consent, Resolve(consent_to_move)],
     context: ToolContext,
+    dentist_id: OtherDentistId = "",
     confirmation: Confirmation = "",
 ) -> results.ChangeResult:
-    """Move an appointment to another free time of the same dentist and type (find_slots), once
-    the patient agrees. If that time is taken, the appointment stays where it is."""
+    """Move an appointment to another free time of the same type (find_slots), with its dentist or
+    another one, once the patient agrees. If that time is taken, it stays where it is."""
     tools = _tools(context)
-    proposal = await tools.propose_move(appointment_id, start)
+    proposal = await tools.propose_move(appointment_id, start, dentist_id or None)
     return await tools.settle(
         proposal, consents=_consents(answer), confirmation=confirmation or None
     )

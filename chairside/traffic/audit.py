@@ -1,8 +1,8 @@
 """The audit after traffic, through the public API alone.
 
-It checks that (a) no appointments overlap, (b) every acknowledged booking, cancellation and hold
-is kept, (c) each screen was shown exactly the history of its channels, (d) each board shows what is
-stored, and nothing that its person may not see.
+It checks that (a) no appointments overlap, and each is with one dentist, (b) every acknowledged
+booking, cancellation and hold is kept, (c) each screen was shown exactly the history of its
+channels, (d) each board shows what is stored, and nothing that its person may not see.
 """
 
 import asyncio
@@ -169,14 +169,29 @@ async def audit_overlaps(clients: AuditClients, findings: AuditFindings) -> None
                 findings.overlaps.append(f"{whose}: {overlap}")
 
     by_patient: dict[str, list[Appointment]] = defaultdict(list)
+    listed: dict[str, list[str]] = defaultdict(list)
+    """With which dentists each appointment is."""
     for dentist_id, client in clients.dentists.items():
         rows = await client.all_appointments(status=sorted(LIVE), limit=PAGE)
         findings.rows += len(rows)
         await check(f"dentist {dentist_id}", rows, of_dentist)
         for row in rows:
             by_patient[row["patient_id"]].append(row)
+            listed[row["id"]].append(dentist_id)
     for patient_id, rows in by_patient.items():
         await check(f"patient {patient_id}", rows, patient_overlaps)
+    await _audit_places(clients, listed, findings)
+
+
+async def _audit_places(
+    clients: AuditClients, listed: Mapping[str, Sequence[str]], findings: AuditFindings
+) -> None:
+    """Each appointment is with one dentist; ``listed`` are those whose lists have it."""
+    for row_id, dentists in listed.items():
+        if len(dentists) > 1:  # it may have moved between two pages
+            again = [await _appointment(clients.dentists[each], row_id) for each in dentists]
+            if sum(row is not None for row in again) > 1:
+                findings.duplicates.append(f"appointment {row_id}: with {len(dentists)} dentists")
 
 
 # --- (b) acknowledgements ---------------------------------------------------------------------

@@ -30,6 +30,8 @@ class Dashboard:
     def on_event(self, event: HubEvent) -> None:
         if event.type.startswith("appointment."):
             self.statuses.pop(event.data["id"], None)
+            if event.type == "appointment.moved_away":
+                return
             self.statuses[event.data["id"]] = event.data["status"]
             if len(self.statuses) > RECENT:
                 del self.statuses[next(iter(self.statuses))]

@@ -93,7 +93,7 @@ def violation(acknowledged: AcknowledgedRow, row: Appointment | None) -> str | N
         return None if row["status"] == "cancelled" else f"cancelled, now {row['status']}"
     if row["version"] > known["version"]:
         return None
-    current = (row["status"], row["start"])
-    if current != (known["status"], known["start"]):
+    current = (row["status"], row["start"], row["dentist_id"])
+    if current != (known["status"], known["start"], known["dentist_id"]):
         return f"same version, other content {current}"
     return None

@@ -82,14 +82,18 @@ class SimulatedPatient:
             self._context.ledger.cancelled(row)
 
     async def _reschedule(self, row: Appointment) -> None:
-        dentist = next(d for d in self._context.links.dentists if d.id == row["dentist_id"])
+        """To another time, with any of the dentists."""
+        dentist = self._context.random.choice(self._context.links.dentists)
         slot = await self._context.free_slot(self._commands, dentist)
         if slot is None or slot["appointment_type_id"] != row["appointment_type_id"]:
             self._mine.append(row)
             return
         self._context.ledger.slot_requested(self._patient_id, slot)
         move, start = self._commands.change, slot["start"]
-        self._keep(row, await self._context.command("reschedule", move, row["id"], start=start))
+        moved = await self._context.command(
+            "reschedule", move, row["id"], start=start, dentist_id=dentist.id
+        )
+        self._keep(row, moved)
 
     def _keep(self, before: Appointment, after: Appointment | None) -> None:
         if after is not None:

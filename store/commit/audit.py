@@ -1,9 +1,10 @@
 """Rows of ``audit_log``: who did what to which record. They contain no names and no notes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from actors.domain import events
+from actors.domain.announcements import MOVED_AWAY
 from actors.domain.appointment import Appointment
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
@@ -18,6 +19,7 @@ _ACTIONS: dict[type[events.Event], str] = {
     events.HoldExpired: "hold.expired",
     events.AppointmentBooked: "appointment.booked",
     events.AppointmentChanged: "appointment.changed",
+    events.AppointmentMoved: "appointment.moved",
     events.AppointmentCancelled: "appointment.cancelled",
     events.ScheduleReplaced: "schedule.replaced",
     events.ProfileSaved: "profile.saved",
@@ -34,6 +36,15 @@ _ACTIONS: dict[type[events.Event], str] = {
 
 def audit_rows(turns: Sequence[Turn]) -> list[Params]:
     return [_params(turn, event) for turn in turns for event in turn.events]
+
+
+def left_rows(moves: Iterable[tuple[Turn, events.AppointmentMoved]]) -> list[Params]:
+    """Of the calendars that appointments left."""
+    return [
+        _params(turn, event) | {"action": MOVED_AWAY, "dentist_id": event.before.dentist_id}
+        for turn, event in moves
+        if event.before
+    ]
 
 
 def _params(turn: Turn, event: events.Event) -> dict[str, object]:

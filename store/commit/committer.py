@@ -5,7 +5,8 @@ deadlock and every check sees what the commit depends on.
 
 Locks and checks:
 
-1. Fences: lock the rows of the calendars, in order of dentist.
+1. Fences: lock the rows of the calendars, in order of dentist; also of those that
+   appointments leave (:mod:`store.commit.moves`).
 2. Channels: lock them in order of name, then read their heads and take ids for the events.
    A locked patient's channel serialises all commits that concern this patient.
 3. Appointment types: lock their rows and compare the versions.
@@ -24,7 +25,13 @@ from itertools import groupby, islice
 from operator import itemgetter
 
 from actors.domain.channels import Channel, patient_channel
-from actors.domain.events import Event, HoldExpired, RowEvent, ScheduleReplaced
+from actors.domain.events import (
+    AppointmentMoved,
+    Event,
+    HoldExpired,
+    RowEvent,
+    ScheduleReplaced,
+)
 from actors.domain.principal import SYSTEM, Principal
 from actors.ports.commits import (
     CalendarCommit,
@@ -53,6 +60,7 @@ from store.commit.idempotency import (
     refuse_raced_keys,
     reply_rows,
 )
+from store.commit.moves import PlannedMove, check_places, left_calendars, moves_in, settle_left
 from store.sql.codec import appointment_params, schedule_json
 from store.sql.prepared import Done, Params, Plan, Rows, Statement, Step
 from store.sql.write_statements import WriteStatements
@@ -68,9 +76,9 @@ def commit_calendars(
     """
     sql = ctx.sql
     turns = [turn for commit in commits for turn in commit.turns]
-    channels = channels_of(turns)
+    moves, channels = moves_in(turns), channels_of(turns)
     fences, _, heads, ids, types, replies, live_rows, names = yield (
-        _lock_fences(commits, sql),
+        _lock_fences(commits, moves, sql),
         lock_channels(channels.union(_patients_channels(turns)), sql.events),
         read_heads(channels, sql.events),
         take_event_ids(turns, sql.events),
@@ -83,6 +91,8 @@ def commit_calendars(
     _check_types(commits, types)
     refuse_known_keys(turns, replies)
     refuse_merged(turns, names)
+    if moves:
+        yield from check_places(moves, sql)
     check_patients(commits, live_rows)
 
     written = render_turns(turns, heads, names, ctx)
@@ -97,14 +107,22 @@ def commit_calendars(
         Step(sql.insert_audit, audit_rows(turns)),
     )
     _check_changed(commits, rows, changed)
+    if moves:
+        yield from settle_left(moves, sql)
     if len(inserted) != len(stored):
         yield from refuse_raced_keys(turns, sql)
     records = [record for each in written for record in each.records]
     return Done(list(_committed(commits, written)), records)
 
 
-def _lock_fences(commits: Sequence[CalendarCommit], sql: WriteStatements) -> Step:
-    return Step(sql.lock_fence, [{"dentist": commit.dentist_id} for commit in commits])
+def _lock_fences(
+    commits: Sequence[CalendarCommit], moves: Sequence[PlannedMove], sql: WriteStatements
+) -> Step:
+    """One statement, which locks them in order."""
+    locked: list[Params] = [{"dentist": commit.dentist_id} for commit in commits]
+    if moves:
+        locked.extend(left_calendars(moves, commits))
+    return Step(sql.lock_fence, locked)
 
 
 def _check_fences(commits: Sequence[CalendarCommit], found: Rows) -> None:
@@ -165,6 +183,10 @@ def _write_of(
     event: Event, by: Principal, commit: CalendarCommit, sql: WriteStatements
 ) -> tuple[Statement, Params]:
     match event:
+        case AppointmentMoved(before=before, after=row) if before is not None:
+            assert row.dentist_id == commit.dentist_id, "a commit writes into its own calendar"
+            guard = {"row_id": before.id, "before_version": before.version}
+            return sql.move_appointment, appointment_params(row, by) | guard
         case RowEvent(before=before, after=row):
             assert row.dentist_id == commit.dentist_id, "a commit writes into its own calendar"
             values = appointment_params(row, by)

@@ -6,6 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
+from actors.domain.announcements import MOVED_AWAY
 from actors.domain.appointment import Appointment, Status
 from actors.domain.channels import Channel, dentist_channel, patient_channel
 from actors.domain.ids import AppointmentId, DentistId, PatientId, ProfileId
@@ -109,7 +110,11 @@ class AppointmentRepository:
         row = sa.select(appointments.c.id).where(
             _visible_to(principal)[0], appointments.c.id == appointment_id
         )
-        of_this = (_l.resource_kind == "appointment", _l.resource_id == appointment_id)
+        of_this = (
+            _l.resource_kind == "appointment",
+            _l.resource_id == appointment_id,
+            _l.action != MOVED_AWAY,  # the other calendar's row of a move
+        )
         entries = sa.select(*_HISTORY).where(*of_this).order_by(_l.id).limit(HISTORY_MAX)
         async with self._readers.caller(principal) as connection:
             if (await connection.execute(row)).one_or_none() is None:

@@ -13,6 +13,7 @@ from actors.ports.clock import Clock
 from actors.ports.commits import CalendarCommit, Committed, IdempotencyKey
 from store.commit.committer import commit_calendars
 from store.commit.event_rows import CommitContext
+from store.commit.moves import declared_by
 from store.commit.opening import Opening, open_calendars, view_calendars
 from store.sql.codec import APPOINTMENT, APPOINTMENT_TYPE, STORED_REPLY
 from store.sql.readers import Lookup, Readers
@@ -53,7 +54,7 @@ class CalendarRepository:
                 plan=self._commit_all,
                 input=commit,
                 turns=len(commit.turns),
-                declares=(commit.dentist_id,),
+                declares=(commit.dentist_id, *declared_by(commit)),
             )
         )
 

@@ -56,6 +56,8 @@ class WriteStatements(StatementSet):
     def _checks(self) -> None:
         a, k, t = schema.appointments.c, schema.idempotency_keys.c, schema.appointment_types.c
         typed = sa.select(t.id, t.version).where(t.id == sa.bindparam("type_id"))
+        placed = sa.select(a.id, a.dentist_id, a.version).where(a.id == _ROW)
+        self.place = self._build(placed, by_key=True)
         self.type_version = self._build(typed.with_for_update(read=True), by_key=True)
         self.reply = self._build(
             sa.select(*STORED_REPLY.columns).where(
@@ -79,6 +81,9 @@ class WriteStatements(StatementSet):
         self.insert_appointment = self._build(sa.insert(schema.appointments))
         self.update_appointment = self._guarded_update(
             schema.appointments, without="id dentist_id patient_id created_via created_at"
+        )
+        self.move_appointment = self._guarded_update(
+            schema.appointments, without="id patient_id created_via created_at"
         )
         self.update_schedule = self._guarded_update(
             schema.calendars, without="dentist_id fence owner", version="schedule_version"

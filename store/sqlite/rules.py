@@ -117,6 +117,10 @@ _AT_MY_CALENDAR = (
     "SELECT 1 FROM main.appointments AS a"  # noqa: S608  # constants of this file
     f" WHERE a.patient_id = profiles.id AND {_MINE.replace('dentist_id', 'a.dentist_id')}"
 )
+_MY_APPOINTMENT = (
+    "SELECT 1 FROM main.appointments AS a WHERE a.id = resource_id"  # noqa: S608  # constants of this file
+    f" AND ({_MINE.replace('dentist_id', 'a.dentist_id')} OR a.patient_id = {_PATIENT})"
+)
 _BOOKED_HERE = f"EXISTS ({_AT_MY_CALENDAR} AND a.{WAS_BOOKED.text})"  # answered from a small index
 _OF_MY_PRACTICE = (
     "EXISTS (SELECT 1 FROM main.practice_patients AS m"  # noqa: S608  # constants of this file
@@ -173,11 +177,6 @@ _EVENTS = (
 """The view of the same name, whose tables may be read only here. As for :func:`_everyone`, the
 condition names a column."""
 
-_MY_VISIT = (
-    "SELECT 1 FROM main.appointments AS a"  # noqa: S608  # constants of this file
-    f" WHERE a.id = audit_log.resource_id AND a.patient_id = {_PATIENT}"
-)
-
 RULES: Mapping[str, Rule] = {
     "hub": _everyone("first_epoch"),
     "appointment_types": _everyone("version"),
@@ -196,14 +195,8 @@ RULES: Mapping[str, Rule] = {
     # Only on PostgreSQL do several hubs share a database; here, both tables are empty.
     "nodes": _no_one("id"),
     "cluster": _no_one("epoch"),
-    # The history of an appointment is for its two people, also what was before a merge; no
-    # caller sees other entries.
-    "audit_log": Rule(
-        rows=(
-            f"resource_kind = 'appointment' AND ({_MINE} OR patient_id = {_PATIENT}"
-            f" OR EXISTS ({_MY_VISIT}))"
-        )
-    ),
+    # The history of an appointment is for those whose it is now; no caller sees other entries.
+    "audit_log": Rule(rows=f"resource_kind = 'appointment' AND EXISTS ({_MY_APPOINTMENT})"),
     # A webhook belongs to the party that created it, and the person it acts for. An admin may
     # disable it, and a patient whom it concerns may end it.
     "webhooks": Rule(

@@ -95,7 +95,7 @@ async def test_a_time_is_held_booked_moved_and_cancelled(two: Two) -> None:
     assert (await ada.book(hold.id, "k4")).id == booked.id, "booked once"
     assert await ada.own_appointments() == (booked,)
     later = await free(ada, at)
-    moved = await ada.move(booked, later[-1].start, "k5")
+    moved = await ada.move(booked, later[-1], "k5")
     assert (moved.id, moved.start) == (booked.id, later[-1].start)
     assert moved.version > booked.version
     assert await code_of(ada.cancel(booked, "k6")) == "VERSION_CONFLICT"
@@ -117,7 +117,7 @@ async def test_one_patient_wins_and_the_other_is_refused(two: Two) -> None:
     assert await code_of(ada.book(held.id, "f")) == "NOT_FOUND", "another's hold"
     booked = await bob.book(held.id, "g")
     assert await code_of(ada.cancel(booked, "h")) == "NOT_FOUND"
-    assert await code_of(ada.move(booked, slots[-1].start, "i")) == "NOT_FOUND"
+    assert await code_of(ada.move(booked, slots[-1], "i")) == "NOT_FOUND"
     assert await ada.own_appointments() == ()
 
 

@@ -287,3 +287,25 @@ async def test_an_address_adds_nothing_to_a_message(clinic: Clinic, windows: Win
     await expect(mail).to_have_attribute("href", "mailto:a%3Fbcc%3Dx%26body%3Dy@example.org")
     phone = desk.panel.get_by_role("link", name=odd["phone"])
     await expect(phone).to_have_attribute("href", "tel:+4312345678")
+
+
+async def test_a_visit_that_moves_to_a_colleague_leaves_the_screen(
+    clinic: Clinic, windows: Windows
+) -> None:
+    patient, (here, colleague) = clinic.patients[0], clinic.dentists[:2]
+    booked = await clinic.book(patient, "15:00")
+    left, came = [await windows.dentist(clinic, each) for each in (here, colleague)]
+    for desk in (left, came):
+        await desk.turn()
+    await expect(left.event(patient)).to_have_count(1)
+    await expect(came.event(patient)).to_have_count(0)
+    path = f"/api/appointments/{booked['id']}"
+    moved = await clinic.api(clinic.staff[0]).put(path, {"dentist_id": colleague.id})
+    assert moved.status == 200, moved.body
+    await expect(left.event(patient)).to_have_count(0)
+    await expect(came.event(patient)).to_have_count(1)
+    await expect(left.messages.filter(has_text="Moved to another dentist")).to_be_visible()
+    await came.select(patient)
+    await came.panel.get_by_text("History").click()
+    await expect(came.panel.locator(".history li")).to_have_count(2)
+    await expect(came.panel.get_by_text("came from another dentist")).to_be_visible()

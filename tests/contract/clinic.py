@@ -20,6 +20,7 @@ from actors.domain.events import (
     AppointmentBooked,
     AppointmentCancelled,
     AppointmentChanged,
+    AppointmentMoved,
     AppointmentTypeSaved,
     ConsentSaved,
     Event,
@@ -298,6 +299,13 @@ def held(row: Appointment) -> SlotHeld:
 
 def changed(before: Appointment, **changes: object) -> AppointmentChanged:
     return AppointmentChanged(before=before, after=_next(before, changes))
+
+
+def moved(
+    before: Appointment, to: Profile, practices: tuple[PracticeId, ...] = (), **changes: object
+) -> AppointmentMoved:
+    after = _next(before, {"dentist_id": DentistId(to.id), **changes})
+    return AppointmentMoved(before=before, after=after, practices=practices)
 
 
 def cancelled(before: Appointment) -> AppointmentCancelled:

@@ -11,7 +11,7 @@ from actors.calendar.snapshot import Snapshot
 from actors.domain import commands as c
 from actors.domain import refusals as r
 from actors.domain.appointment import Status
-from actors.domain.ids import AppointmentId, AppointmentTypeId, PatientId, ProfileId
+from actors.domain.ids import AppointmentId, AppointmentTypeId, PatientId, PracticeId, ProfileId
 from actors.domain.outcome import Outcome
 from actors.domain.position import Position
 from actors.domain.principal import Principal, Role
@@ -93,6 +93,15 @@ COMMANDS = [
         by=BY, appointment_id=ID, expected_version=3, start=AT, status=Status.ARRIVED, notes="x"
     ),
     c.ChangeAppointment(by=BY, appointment_id=ID, overbook=False, cancel_reason=None),
+    c.MoveAppointment(
+        by=BY,
+        appointment_id=ID,
+        row=row(AT),
+        notice_minutes=60,
+        practice_id=PracticeId("p"),
+        notes="x",
+    ),
+    c.MoveAppointment(by=BY, appointment_id=ID, row=row(AT, status=Status.ARRIVED)),
     c.CancelAppointment(by=BY, appointment_id=ID),
     c.ReplaceSchedule(by=BY, schedule=SCHEDULE, expected_version=6, dry_run=True),
 ]

@@ -1,6 +1,7 @@
 """Events as changes of the table: types, rows, and one encoding for all sockets."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -95,6 +96,17 @@ def test_a_delete_has_the_id_and_is_filtered_by_the_last_row() -> None:
     other = parse_binding({"event": "DELETE", "filter": "created_via=eq.patient"})
     held = parse_binding({"event": "*", "filter": "status=eq.held"})
     assert gone.ids((mine, other, held, mine)) == {None: (mine.id, held.id)}
+
+
+def test_a_row_that_moved_away_is_deleted_whatever_the_filter() -> None:
+    event = replace(record("appointment.moved_away"), payload=b'{"id":"a1","version":3}')
+    gone = change_of(event)
+    assert gone
+    data = json.loads(gone.data(None))
+    assert (data["type"], data["old_record"]) == ("DELETE", {"id": "a1"})
+    mine = parse_binding({"event": "DELETE", "filter": "status=eq.confirmed"})
+    updates = parse_binding({"event": "UPDATE"})
+    assert gone.ids((mine, updates)) == {None: (mine.id,)}
 
 
 def test_a_record_contains_the_selected_columns_and_the_id() -> None:

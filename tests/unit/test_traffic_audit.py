@@ -63,6 +63,7 @@ def test_the_same_version_with_other_content_is_wrong() -> None:
     moved = row(start="2027-03-08T10:00:00Z")
     assert "other content" in str(violation(acknowledged(), moved))
     assert "other content" in str(violation(acknowledged(), row(status="arrived")))
+    assert "other content" in str(violation(acknowledged(), row(dentist_id="d2")))
 
 
 def test_a_later_version_by_another_client_is_right() -> None:

@@ -133,6 +133,7 @@ function notifyOf({ row, type }: AppointmentNews, zone: string, flash: (id: stri
   };
   if (type === "appointment.created") notify(t("desk.booked", what));
   else if (type === "appointment.cancelled") notify(t("desk.cancelled", what));
+  else if (type === "appointment.moved_away") notify(t("desk.movedAway", what));
   else if (type !== "appointment.updated") return;
   flash(row.id);
 }

@@ -33,6 +33,11 @@ export function History({ clinic, id, version }: { clinic: Clinic; id: string; v
 }
 
 function what(entry: HistoryEntry, zone: string): string {
+  if (entry.action === "appointment.moved")
+    return t("history.movedHere", {
+      day: day(entry.new_start, zone),
+      time: clock(entry.new_start, zone),
+    });
   const moved = entry.old_start !== null && entry.old_start !== entry.new_start;
   if (moved)
     return t("history.moved", {

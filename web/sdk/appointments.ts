@@ -174,13 +174,17 @@ export class AppointmentList {
   }
 
   #receive(event: HubEvent): void {
-    const row = event.data as Appointment;
-    if (row.id === undefined) return;
-    this.#seen.add(row.id);
-    const ours = this.#rows.pending(row.id) || this.#expected.has(row.id);
-    if (!this.#rows.apply(row)) return;
+    const sent = event.data as Appointment;
+    if (sent.id === undefined) return;
+    const movedAway = event.type === "appointment.moved_away"; // it has the id and version only
+    const row = movedAway ? this.#rows.known(sent.id) : sent;
+    const ours = this.#rows.pending(sent.id) || this.#expected.has(sent.id);
+    if (movedAway) this.#seen.delete(sent.id);
+    else this.#seen.add(sent.id);
+    const changed = movedAway ? this.#rows.forget(sent.id, sent.version) : this.#rows.apply(sent);
+    if (!changed) return;
     this.#show();
-    if (!ours) this.onNews({ row, type: event.type });
+    if (!ours && row) this.onNews({ row, type: event.type });
   }
 
   #show(): void {

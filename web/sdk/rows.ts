@@ -37,8 +37,13 @@ export class Rows<T extends Versioned> {
     return true;
   }
 
-  forget(id: string): void {
-    this.#view = this.#known.delete(id) ? null : this.#view;
+  /** The row is not in this list any more since `version`; `false` if a newer one is, or none. */
+  forget(id: string, version: number): boolean {
+    const known = this.#known.get(id);
+    if (known === undefined || known.version >= version) return false;
+    this.#known.delete(id);
+    this.#view = null;
+    return true;
   }
 
   /** A list that is true now: rows of its `scope` that it does not have are gone. */

@@ -2,7 +2,7 @@
 
 A binding names events, and may have a filter and a selection of columns. Columns are the fields
 of an appointment as REST shows it. A filter applies to the row after the change (for a DELETE,
-to the last known row).
+to the last known row, if it is known).
 """
 
 from collections.abc import Mapping
@@ -45,8 +45,11 @@ class Binding:
         """Of the patterns of its filter."""
         return 0 if self.filter is None else self.filter.size
 
-    def matches(self, type: ChangeType, row: Row) -> bool:
-        return self.event in ("*", type) and (self.filter is None or self.filter(row))
+    def matches(self, type: ChangeType, row: Row | None) -> bool:
+        """A filter lets a row pass whose columns are not known (``None``)."""
+        return self.event in ("*", type) and (
+            self.filter is None or row is None or self.filter(row)
+        )
 
 
 def parse_binding(sent: Mapping[str, object]) -> Binding:

@@ -1,7 +1,8 @@
 """Events of the log as changes of the table ``appointments``; pure.
 
 A hold is a row from the start, so holding is an INSERT, booking a hold and cancelling are
-UPDATEs, and a released or expired hold is a DELETE.
+UPDATEs, and a released or expired hold is a DELETE. So is an appointment that moved to another
+dentist, for the one whom it left; for the other one it is an UPDATE.
 """
 
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from typing import Final
 
 import orjson
 
+from actors.domain.announcements import MOVED_AWAY
 from actors.domain.appointment import Status
 from actors.domain.channels import Channel, dentist_channel, patient_channel
 from actors.domain.ids import DentistId, PatientId
@@ -26,6 +28,7 @@ _CHANGES: Final[Mapping[str, ChangeType]] = {
     "appointment.created": "INSERT",
     "appointment.updated": "UPDATE",
     "appointment.cancelled": "UPDATE",
+    MOVED_AWAY: "DELETE",
 }
 _FIRST_VERSION: Final = 1
 
@@ -39,12 +42,15 @@ class RowChange:
     """After the change; of a DELETE, the last row."""
     time: str
     """When it was committed."""
+    is_known: bool = True
+    """Whether the row is, or only its id."""
 
     def ids(self, bindings: tuple[Binding, ...]) -> Mapping[Selection, tuple[int, ...]]:
         """The ids of the bindings that match, without repetition, by the columns they select."""
         found: dict[Selection, dict[int, None]] = {}
+        row = self.row if self.is_known else None
         for binding in bindings:
-            if binding.matches(self.type, self.row):
+            if binding.matches(self.type, row):
                 found.setdefault(binding.columns, {})[binding.id] = None
         return {columns: tuple(ids) for columns, ids in found.items()}
 
@@ -73,8 +79,10 @@ def change_of(record: EventRecord) -> RowChange | None:
     if change_type is None:
         return None
     row = orjson.loads(record.payload)
+    if record.type == MOVED_AWAY:
+        return RowChange(change_type, row, instant_text(record.time), is_known=False)
     if record.type == "appointment.created" and row.get("version") != _FIRST_VERSION:
-        change_type = "UPDATE"  # it was a hold before
+        change_type = "UPDATE"  # it was a hold before, or another dentist's
     if change_type == "DELETE":
         row["status"] = Status.HELD
     return RowChange(change_type, row, instant_text(record.time))

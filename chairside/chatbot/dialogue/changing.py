@@ -133,9 +133,14 @@ def detail(exchange: Exchange, act: DialogueAct) -> bool:
         exchange.update(act=changed)
         find_own(exchange)
         return True
-    if _is_another(task, act):
+    if act.unknown_dentist:
+        named = sentences.name(act.unknown_dentist).title()
+        exchange.prompt(f"I know no Dr. {named} here. ")
+        return True
+    if act.unknown_treatment or act.treatment not in (None, task.appointment_type_id):
         exchange.prompt(sentences.MOVE_KEEPS)
         return True
+    act = _with_others_named(exchange, act)
     if finding.take_choice(exchange, act):
         return True
     if act.by is not None and task.appointment is not None:
@@ -157,21 +162,16 @@ def _says_which(act: DialogueAct) -> bool:
     return any(names) or any(unknown) or not act.when.is_empty or not act.which.is_empty
 
 
-def _is_another(task: Task, act: DialogueAct) -> bool:
-    """Whether a move is asked to change the dentist or the treatment, which it cannot."""
-    row = task.appointment
-    if row is None:
-        return False
-    is_other_dentist = act.dentists and row.dentist_id not in act.dentists
-    is_other_treatment = act.treatment not in (None, row.appointment_type_id)
-    return bool(
-        is_other_dentist
-        or is_other_treatment
-        or row.dentist_id in act.not_dentists
-        or act.unknown_dentist
-        or act.unknown_treatment
-        or act.other_dentist
-    )
+def _with_others_named(exchange: Exchange, act: DialogueAct) -> DialogueAct:
+    """“Another dentist” and “not with Dr. Bell” as the names of all the others."""
+    row = exchange.task.appointment
+    if row is None or act.dentists:
+        return act
+    if not act.other_dentist and row.dentist_id not in act.not_dentists:
+        return act
+    not_meant = {row.dentist_id, *act.not_dentists}
+    others = tuple(one.id for one in exchange.facts.dentists if one.id not in not_meant)
+    return replace(act, dentists=others, not_dentists=(), other_dentist=False)
 
 
 def confirm(exchange: Exchange) -> None:
@@ -183,7 +183,7 @@ def confirm(exchange: Exchange) -> None:
         exchange.emit(lambda calendar: calendar.cancel(row, key), cancelled, Purpose.CHANGE)
     else:
         assert chosen is not None, "a move has somewhere to go"
-        exchange.emit(lambda calendar: calendar.move(row, chosen.start, key), moved, Purpose.CHANGE)
+        exchange.emit(lambda calendar: calendar.move(row, chosen, key), moved, Purpose.CHANGE)
 
 
 def moved(exchange: Exchange, appointment: OwnAppointment) -> None:

@@ -61,6 +61,8 @@ def _overlapping(exchange: Exchange) -> FreeSlot | None:
     appointment, when = exchange.task.appointment, exchange.task.when
     if appointment is None or when.at is None or len(when.days) != 1:
         return None
+    if appointment.dentist_id not in exchange.task.dentist_ids:  # another dentist is wanted
+        return None
     there = datetime.combine(when.days[0].first, when.at, exchange.local(appointment).tzinfo)
     start = there.astimezone(UTC)
     end = start + (appointment.end - appointment.start)
@@ -130,10 +132,8 @@ def refine(exchange: Exchange, act: DialogueAct) -> bool:
             when = replace(when, days=on(offers.local(exchange.facts, task.chosen).date()).days)
     if task.goal is Intent.BOOK:
         type_id = act.treatment or type_id
-        dentist_ids = act.dentists or (() if act.any_dentist else dentist_ids)
-    has_others = task.goal is Intent.BOOK and (
-        type_id != task.appointment_type_id or bool(act.dentists) or act.any_dentist
-    )
+    dentist_ids = act.dentists or (() if act.any_dentist else dentist_ids)
+    has_others = type_id != task.appointment_type_id or bool(act.dentists) or act.any_dentist
     if not has_time and not has_others:
         return False
     if act.shift is Shift.MORE and task.offered and not has_others:

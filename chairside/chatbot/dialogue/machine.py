@@ -255,6 +255,8 @@ def _book(exchange: Exchange, act: DialogueAct) -> None:
         exchange.reply("Book what? " + sentences.CAN_DO)
     elif task is not None and _names_listed(exchange, act):
         _details(exchange, act)  # "the filling" answers which one
+    elif task is not None and task.goal is Intent.MOVE and act.other_dentist and not act.treatment:
+        _details(exchange, act)  # "another dentist" is where it moves to
     elif task is not None and task.goal is Intent.BOOK and not act.urgent:
         if not booking.detail(exchange, act):
             exchange.prompt()

@@ -34,8 +34,7 @@ EMERGENCY: Final = (
     " swallowing, please call the emergency services now instead of waiting for an appointment."
 )
 MOVE_KEEPS: Final = (
-    "A move keeps the dentist and the treatment. For another one, cancel this appointment and"
-    " book a new one. "
+    "A move keeps the treatment. For another one, cancel this appointment and book a new one. "
 )
 BUSY: Final = "I can’t reach the practice’s calendar right now."
 
@@ -180,10 +179,12 @@ def change_prompt(task: Task, facts: Facts, now: datetime) -> ChatReply:
                 Option(label="No, keep it", say="keep it"),
             ),
         )
+    to = moment(facts, task.chosen, now)
+    if task.chosen.dentist_id != row.dentist_id:
+        to = f"{to} with {dentist_name(facts, task.chosen.dentist_id)}"
     return ChatReply(
         text=f"Shall I move your {treatment_name(facts, row.appointment_type_id)} with"
-        f" {dentist_name(facts, row.dentist_id)} from {moment(facts, row, now)}"
-        f" to {moment(facts, task.chosen, now)}?",
+        f" {dentist_name(facts, row.dentist_id)} from {moment(facts, row, now)} to {to}?",
         options=_buttons("Yes, move it", "Another time", "No"),
     )
 

@@ -145,6 +145,13 @@ class World:
             "start": self.start(),
         }
 
+    def place_at_colleague(self) -> dict[str, str]:
+        """A free time with a colleague of D, on days on which P has nothing else."""
+        colleague = self.clinic.dentists[1]
+        days, slot = divmod(next(self._numbers), 9)
+        start = self.clinic.at(f"{9 + slot:02}:00", dentist=colleague, days=150 + days)
+        return {"dentist_id": colleague.id, "start": start}
+
     async def appointment(self) -> dict[str, Any]:
         """A new one of P at D."""
         body = {**self.slot(), "patient_id": self.p.id, "notes": NOTE}

@@ -168,6 +168,8 @@ async def make_everything_happen(world: World) -> None:
     path = f"/api/appointments/{made['id']}"
     assert (await p.put(path, {"notes": NOTE + "!"})).status == 200
     assert (await p.delete(path)).status == 204
+    moves = f"/api/appointments/{(await world.appointment())['id']}"
+    assert (await p.put(moves, world.place_at_colleague())).status == 200
     saved = await d.put(f"/api/availability/{world.d.id}", schedule(slot_step_minutes=10))
     assert saved.status == 200, saved.body
     assert (await p.put("/api/profiles/me", {"phone": "+1 555 0199"})).status == 200

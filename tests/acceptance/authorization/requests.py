@@ -146,6 +146,15 @@ def _employee(role: str) -> Build:
     return build
 
 
+async def _to_colleague(world: World) -> Sent:
+    visit = await world.appointment()
+    return Sent(path=f"/api/appointments/{visit['id']}", body=world.place_at_colleague())
+
+
+async def _unknown_to_colleague(world: World) -> Sent:
+    return Sent(path=f"/api/appointments/{UNKNOWN}", body=world.place_at_colleague())
+
+
 async def _affected(world: World) -> Sent:
     """P's visit at D outside of hours."""
     visit = await world.kept("late_visit")
@@ -249,6 +258,8 @@ REST: Final[Mapping[str, Mapping[str, Build]]] = {
         "P's at D: status": _on(
             _APPOINTMENT, "appointment", fresh=True, body={"status": "arrived"}
         ),
+        "to a colleague: P's at D": _to_colleague,
+        "to a colleague: unknown": _unknown_to_colleague,
     },
     f"DELETE {_APPOINTMENT}": {
         "P's at D": _on(_APPOINTMENT, "appointment", fresh=True),

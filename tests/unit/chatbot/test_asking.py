@@ -132,8 +132,18 @@ CASES = (
     ),
     Case(
         name="a move with another dentist",
-        messages=("move my Friday appointment to Monday", "with Dr. Chen"),
-        replies=("A move keeps the dentist and the treatment.", "Monday 15 March"),
+        messages=("move my Friday appointment to Monday", "with Dr. Chen", "2"),
+        replies=("from Friday 12 March at 09:00", "to Monday 15 March", "with Dr. Wei Chen?"),
+    ),
+    Case(
+        name="a move with anyone else",
+        messages=("move my Friday appointment to Monday", "another dentist please"),
+        replies=("I can offer", "Monday 15 March", "with Dr. James Okonkwo"),
+    ),
+    Case(
+        name="a move with a dentist who is not here",
+        messages=("move my Friday appointment to Monday", "with Dr. Quill"),
+        replies=("I know no Dr. Quill here", "Monday 15 March"),
     ),
     Case(
         name="a treatment that is not among the appointments",

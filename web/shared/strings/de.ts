@@ -144,6 +144,7 @@ export const de: Strings = {
   "news.contact": "{name} hat die Kontaktdaten geändert",
   "desk.booked": "Neu: {name}, {day}, {time}",
   "desk.cancelled": "Abgesagt: {name}, {day}, {time}",
+  "desk.movedAway": "In einen anderen Kalender verlegt: {name}, {day}, {time}",
 
   view: "Ansicht",
   "view.day": "Tag",
@@ -175,6 +176,7 @@ export const de: Strings = {
   "do.no_show": "Nicht erschienen",
   history: "Verlauf",
   "history.moved": "verlegt auf {day}, {time}",
+  "history.movedHere": "aus einem anderen Kalender übernommen, {day}, {time}",
   "role.patient": "Patient",
   "role.dentist": "Praxis",
   "role.chatbot": "Chatbot",

@@ -138,6 +138,7 @@ export const en = {
   "news.contact": "{name} changed their contact data",
   "desk.booked": "New: {name}, {day}, {time}",
   "desk.cancelled": "Cancelled: {name}, {day}, {time}",
+  "desk.movedAway": "Moved to another dentist: {name}, {day}, {time}",
 
   view: "View",
   "view.day": "Day",
@@ -169,6 +170,7 @@ export const en = {
   "do.no_show": "No-show",
   history: "History",
   "history.moved": "moved to {day}, {time}",
+  "history.movedHere": "came from another dentist, to {day}, {time}",
   "role.patient": "patient",
   "role.dentist": "dentist",
   "role.chatbot": "chatbot",
