@@ -26,6 +26,20 @@ PATIENT_HEADINGS: Final[Mapping[str, str]] = {
 """For each field the headings that name it, as :func:`_plain` writes them."""
 
 
+VISIT_HEADINGS: Final[Mapping[str, str]] = {
+    "patient": "patient patientname patientenname name fullname",
+    "date_of_birth": PATIENT_HEADINGS["date_of_birth"],
+    "phone": f"{PATIENT_HEADINGS['mobile']} {PATIENT_HEADINGS['phone']}",
+    "email": PATIENT_HEADINGS["email"],
+    "dentist": "dentist doctor provider practitioner behandler behandlerin zahnarzt arzt",
+    "type": "type appointmenttype service treatment terminart behandlung leistung",
+    "date": "date day datum tag termindatum appointmentdate start starttime beginn",
+    "time": "time uhrzeit zeit appointmenttime von",
+    "status": "status state zustand",
+    "notes": "notes note notiz notizen bemerkung bemerkungen",
+}
+
+
 def plain_heading(text: str) -> str:
     """A heading without case, accents, spaces and punctuation."""
     decomposed = unicodedata.normalize("NFKD", text.casefold())
@@ -57,6 +71,11 @@ def patient_columns(headings: Sequence[str], mapped: Mapping[str, str]) -> Mappi
     if "first_name" in found and "last_name" not in found and "name" in found:
         found["last_name"] = found.pop("name")
     return found
+
+
+def visit_columns(headings: Sequence[str], mapped: Mapping[str, str]) -> Mapping[str, int]:
+    """The columns of a file of visits."""
+    return recognised(headings, VISIT_HEADINGS, mapped)
 
 
 def _column(headings: Sequence[str], wanted: str) -> int:

@@ -23,6 +23,7 @@ COMMANDS = (
         "import",
         "import-patients",
         "export-patients",
+        "import-appointments",
         "traffic",
         "chat",
         "mcp",

@@ -1,0 +1,1 @@
+"""Enters the visits of another program, through the API as the front desk does."""
