@@ -1,10 +1,11 @@
 """Simulated dentists: they change statuses, notes and opening hours."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from chairside.client import Commands, HubEvent
-from chairside.client.shapes import DateOverride, DentistAvailability
+from chairside.client import Commands, HubError, HubEvent
+from chairside.client.shapes import Appointment, DateOverride, DentistAvailability
 from chairside.traffic.context import SimulationContext
 from chairside.traffic.links import LinkedPerson
 
@@ -16,6 +17,9 @@ FAR_AHEAD_DAYS = 200
 TIDY_TRIES = 3
 """Another client may change the hours at the same time."""
 
+AWAY_STEP_S = 0.1
+AWAY_STEPS = 50
+
 RECENT = 30
 """How many of the latest appointments a dashboard keeps."""
 
@@ -26,12 +30,16 @@ class Dashboard:
     def __init__(self) -> None:
         self.statuses: dict[str, str] = {}
         """By appointment id, the latest change last."""
+        self.given_away: set[str] = set()
+        """Appointments that a desk gave to another dentist, and that have not come back."""
 
     def on_event(self, event: HubEvent) -> None:
         if event.type.startswith("appointment."):
             self.statuses.pop(event.data["id"], None)
             if event.type == "appointment.moved_away":
+                self.given_away.add(event.data["id"])
                 return
+            self.given_away.discard(event.data["id"])
             self.statuses[event.data["id"]] = event.data["status"]
             if len(self.statuses) > RECENT:
                 del self.statuses[next(iter(self.statuses))]
@@ -74,11 +82,26 @@ class SimulatedDentist:
             if wanted is None:
                 return
             fields = {"status": wanted}
-        row = await self._context.command(
-            "dentist changes", self._commands.change, chosen, **fields
-        )
+
+        async def change() -> Appointment | None:
+            try:
+                return await self._commands.change(chosen, **fields)
+            except HubError as refusal:
+                if refusal.code == "NOT_FOUND" and await self._is_given_away(chosen):
+                    return None
+                raise
+
+        row = await self._context.command("dentist changes", change)
         if row is not None:
             self._context.ledger.shown(row)
+
+    async def _is_given_away(self, appointment_id: str) -> bool:
+        """Whether the screen says, a little later at most, that another dentist has it now."""
+        for _ in range(AWAY_STEPS):
+            if appointment_id in self._dashboard.given_away:
+                return True
+            await asyncio.sleep(AWAY_STEP_S)
+        return False
 
     async def _change_hours(self) -> None:
         if self._added and self._context.random.random() < 0.5:

@@ -42,10 +42,10 @@ class SimulatedDesk:
     async def run(self) -> None:
         """One of each first, so that a short day has them all."""
         self._context.take_own_pace()
-        work = [self._book, self._move, self._book, self._cancel, self._walk_in, self._enter]
-        work += [self._search, self._close, self._take_off]
+        work = [self._book, self._move, self._to_another_dentist, self._book, self._cancel]
+        work += [self._walk_in, self._enter, self._search, self._close, self._take_off]
         usual = [self._book, self._book, self._move, self._move_on, self._cancel, self._walk_in]
-        usual += [self._enter, self._search]
+        usual += [self._to_another_dentist, self._enter, self._search]
         while not self._context.is_over:
             await (work.pop(0) if work else self._context.random.choice(usual))()
             await self._context.think(*THINK_S)
@@ -104,6 +104,12 @@ class SimulatedDesk:
         if (row := self._taken()) is not None:
             dentist = next(d for d in self._context.links.dentists if d.id == row["dentist_id"])
             await self._moved(row, dentist, "desk moves")
+
+    async def _to_another_dentist(self) -> None:
+        if (row := self._taken()) is not None:
+            others = [d for d in self._context.links.dentists if d.id != row["dentist_id"]]
+            dentist = self._context.random.choice(others)
+            await self._moved(row, dentist, "to another dentist", dentist_id=dentist.id)
 
     async def _moved(
         self, row: Appointment, dentist: LinkedPerson, kind: str, **fields: object
