@@ -135,7 +135,7 @@ async def world(clinic: Clinic, database: Database) -> World:
             for by in [Principal(role=Role.PATIENT, subject="p", person=event.after.patient_id)]
         ]
         await clinic.commit(await clinic.open(one), *turns)
-    left = clinic.row(ann, pat, now + 5 * DAY, notes="of Pat, from Ann to Bob")
+    left = clinic.row(ann, pat, now + 9 * DAY, notes="of Pat, from Ann to Bob")
     await clinic.commit(await clinic.open(ann), clinic.turn(booked(left)))
     await clinic.commit(await clinic.open(bob), clinic.turn(moved(left, bob)))
     for owner in (BOT, acting(BOT, pat), acting(OTHER_BOT, pat), ADMIN):
