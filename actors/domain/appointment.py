@@ -3,9 +3,13 @@
 A reservation (hold) is the first state of an appointment. Booking it changes the status of
 the same row, so that exactly one row takes a slot at any moment::
 
-    held ──▶ confirmed ──▶ arrived ──▶ checked_in ──▶ completed
-      │          ├──▶ cancelled / no_show
-      └──▶ released / expired          (staff may undo arrived/no_show back to confirmed)
+    held ──▶ confirmed ◀──▶ arrived ◀──▶ checked_in ◀──▶ completed
+      │          ├──▶ cancelled
+      │          └◀─▶ no_show
+      └──▶ released / expired
+
+Only staff of the calendar go back, and from ``no_show`` at any time; the other steps back
+belong to the local day of the visit (:func:`actors.domain.rules.check_day`).
 """
 
 from datetime import datetime, timedelta
@@ -48,11 +52,26 @@ UNBOOKED = frozenset({Status.RELEASED, Status.EXPIRED})
 NEVER_BOOKED = UNBOOKED | {Status.HELD}
 """Statuses of rows that are or were only a reservation."""
 
+NOT_BEFORE_ITS_DAY = frozenset(
+    {Status.ARRIVED, Status.CHECKED_IN, Status.COMPLETED, Status.NO_SHOW}
+)
+"""Statuses that a visit cannot have before its local day."""
+
+STEPS_BACK = frozenset(
+    {
+        (Status.COMPLETED, Status.CHECKED_IN),
+        (Status.CHECKED_IN, Status.ARRIVED),
+        (Status.ARRIVED, Status.CONFIRMED),
+    }
+)
+"""Corrections that are made on the local day of the visit."""
+
 _NEXT: dict[Status, frozenset[Status]] = {
     Status.HELD: frozenset({Status.CONFIRMED, Status.RELEASED, Status.EXPIRED}),
     Status.CONFIRMED: frozenset({Status.ARRIVED, Status.CANCELLED, Status.NO_SHOW}),
     Status.ARRIVED: frozenset({Status.CHECKED_IN, Status.CONFIRMED}),
-    Status.CHECKED_IN: frozenset({Status.COMPLETED}),
+    Status.CHECKED_IN: frozenset({Status.COMPLETED, Status.ARRIVED}),
+    Status.COMPLETED: frozenset({Status.CHECKED_IN}),
     Status.NO_SHOW: frozenset({Status.CONFIRMED}),
 }
 

@@ -210,4 +210,6 @@ def evolve(calendar: Calendar, event: CalendarEvent) -> Calendar:
         named = {**named, row.id: row}
     if row.status is Status.COMPLETED:
         completed = (*completed, row)
+    elif event.before is not None and event.before.status is Status.COMPLETED:
+        completed = tuple(each for each in completed if each.id != row.id)
     return calendar.with_rows(calendar.agenda.changed(event.before, row), completed, named)

@@ -185,6 +185,8 @@ def _change(command: ChangeAppointment, calendar: Calendar, now: datetime) -> De
     _check_may_change(command, row, now)
     rules.check_version(command.expected_version, row.version)
     after = _changed(command, calendar, row)
+    if (after.status, after.start) != (row.status, row.start):
+        rules.check_day(calendar, row, after, now)
     cleared: Sequence[RowEvent] = ()
     if _takes_other_time(command, row, after):
         if not command.by.works_at_practice:

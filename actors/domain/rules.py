@@ -3,7 +3,13 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from actors.domain.appointment import Appointment, AppointmentType, Status
+from actors.domain.appointment import (
+    NOT_BEFORE_ITS_DAY,
+    STEPS_BACK,
+    Appointment,
+    AppointmentType,
+    Status,
+)
 from actors.domain.calendar import Calendar
 from actors.domain.commands import SlotCommand
 from actors.domain.events import HoldExpired, HoldReleased, RowEvent
@@ -11,6 +17,7 @@ from actors.domain.ids import AppointmentId, AppointmentTypeId
 from actors.domain.principal import Principal, Role
 from actors.domain.refusals import (
     Forbidden,
+    InvalidTransition,
     NotFound,
     OutsideAvailability,
     SlotTaken,
@@ -63,6 +70,20 @@ def shared_patient(
 ) -> Forbidden:
     """One of several practices may not change alone what each of them relies on."""
     return Forbidden(f"Only an admin may {deed} of several practices")
+
+
+def check_day(calendar: Calendar, row: Appointment, after: Appointment, now: datetime) -> None:
+    """Raise InvalidTransition if a visit comes or goes on another day than its own.
+
+    The day is a local date of the calendar: nobody arrives or is missed before it, and steps
+    are taken back on it only. ``after`` is the row as it would be.
+    """
+    zone = calendar.schedule.zone
+    day, today = after.start.astimezone(zone).date(), now.astimezone(zone).date()
+    if after.status in NOT_BEFORE_ITS_DAY and today < day:
+        raise InvalidTransition(row.status, f"{after.status} before the day of the visit")
+    if (row.status, after.status) in STEPS_BACK and today != day:
+        raise InvalidTransition(row.status, f"{after.status} again on another day than its own")
 
 
 def check_version(expected: int | None, current: int) -> None:

@@ -32,17 +32,22 @@ class Dashboard:
         """By appointment id, the latest change last."""
         self.given_away: set[str] = set()
         """Appointments that a desk gave to another dentist, and that have not come back."""
+        self.starts: dict[str, str] = {}
+        """Of the same appointments."""
 
     def on_event(self, event: HubEvent) -> None:
         if event.type.startswith("appointment."):
             self.statuses.pop(event.data["id"], None)
+            self.starts.pop(event.data["id"], None)
             if event.type == "appointment.moved_away":
                 self.given_away.add(event.data["id"])
                 return
             self.given_away.discard(event.data["id"])
             self.statuses[event.data["id"]] = event.data["status"]
+            self.starts[event.data["id"]] = event.data["start"]
             if len(self.statuses) > RECENT:
-                del self.statuses[next(iter(self.statuses))]
+                oldest = next(iter(self.statuses))
+                del self.statuses[oldest], self.starts[oldest]
 
 
 class SimulatedDentist:
@@ -77,7 +82,8 @@ class SimulatedDentist:
     async def _change_appointment(self) -> None:
         chosen, status = self._context.random.choice(list(self._dashboard.statuses.items()))
         fields: dict[str, Any] = {"notes": "bring the X-ray"}
-        if self._context.random.random() < 0.7:
+        has_begun = datetime.fromisoformat(self._dashboard.starts[chosen]) <= datetime.now(UTC)
+        if has_begun and self._context.random.random() < 0.7:  # nobody arrives on another day
             wanted = {"confirmed": "arrived", "arrived": "confirmed"}.get(status)
             if wanted is None:
                 return

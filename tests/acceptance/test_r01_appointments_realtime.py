@@ -68,7 +68,7 @@ async def test_r1_5_patient_and_dentist_receive_every_status_in_1_s(
 ) -> None:
     dentist, patient = clinic.dentists[0], clinic.patients[0]
     screens = [await clinic.screen(dentist), await clinic.screen(patient)]
-    booked = await clinic.book(patient)
+    booked = await clinic.visit(patient)
 
     for status in ("arrived", "checked_in", "completed"):
         changed = await clinic.api(dentist).put(
@@ -83,7 +83,7 @@ async def test_r1_5_patient_and_dentist_receive_every_status_in_1_s(
 async def test_r1_5_patient_and_dentist_receive_an_undone_status(clinic: Clinic) -> None:
     dentist, patient = clinic.dentists[0], clinic.patients[0]
     screens = [await clinic.screen(dentist), await clinic.screen(patient)]
-    booked = await clinic.book(patient)
+    booked = await clinic.visit(patient)
     for status in ("no_show", "confirmed"):
         changed = await clinic.api(dentist).put(
             f"/api/appointments/{booked['id']}", {"status": status}

@@ -29,7 +29,7 @@ async def test_r3_1_a_change_over_socketio_reaches_the_patient_too(
     clinic: Clinic,
 ) -> None:
     patient = clinic.patients[0]
-    booked = await clinic.book(patient)
+    booked = await clinic.visit(patient)
     dashboard, page = await clinic.screen(clinic.dentists[0]), await clinic.screen(patient)
 
     changed = await dashboard.ok("appointment:update", {"id": booked["id"], "status": "arrived"})

@@ -287,10 +287,10 @@ async def test_s21_an_overlapping_hold_at_another_dentist_cannot_be_booked(clini
 
 async def test_s22_undoing_a_no_show_after_the_slot_was_taken_is_409(clinic: Clinic) -> None:
     dentist = clinic.api(clinic.dentists[0])
-    booked = await clinic.book(clinic.patients[0])
+    booked = await clinic.visit(clinic.patients[0])
     path = f"/api/appointments/{booked['id']}"
     assert (await dentist.put(path, {"status": "no_show"})).status == 200
-    await clinic.book(clinic.patients[1])
+    await clinic.visit(clinic.patients[1])
     undone = await dentist.put(path, {"status": "confirmed"})
     assert (undone.status, undone.code) == (409, "SLOT_TAKEN")
     assert (await dentist.get(path)).body["status"] == "no_show"

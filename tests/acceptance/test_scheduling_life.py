@@ -156,8 +156,8 @@ async def test_only_its_patient_and_dentist_see_an_appointments_history(clinic: 
     await clinic.chatbot(patient).post("/api/appointments", {"reservation_id": held["id"]})
     path = f"/api/appointments/{held['id']}"
     await clinic.api(patient).put(path, {"start": clinic.at("11:00")})
-    await clinic.api(dentist).put(path, {"status": "no_show"})
-    await clinic.api(dentist).put(path, {"status": "confirmed"})
+    await clinic.api(dentist).put(path, {"notes": "once more"})
+    await clinic.api(dentist).put(path, {"status": "cancelled"})
     for who in (patient, dentist):
         entries = await history(clinic, who, held["id"])
         assert [
@@ -167,8 +167,8 @@ async def test_only_its_patient_and_dentist_see_an_appointments_history(clinic: 
             ("slot.held", "patient", "patient", None, "held"),
             ("appointment.booked", "patient", "chatbot", "held", "confirmed"),
             ("appointment.changed", "patient", "patient", "confirmed", "confirmed"),
-            ("appointment.changed", "dentist", "dentist", "confirmed", "no_show"),
-            ("appointment.changed", "dentist", "dentist", "no_show", "confirmed"),
+            ("appointment.changed", "dentist", "dentist", "confirmed", "confirmed"),
+            ("appointment.cancelled", "dentist", "dentist", "confirmed", "cancelled"),
         ]
         assert [entry["version"] for entry in entries] == [1, 2, 3, 4, 5]
         moved = entries[2]

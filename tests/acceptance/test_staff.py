@@ -33,9 +33,9 @@ async def test_staff_do_on_every_calendar_of_the_practice_what_its_dentist_may(
         assert (await desk.get(path)).body["notes"] == "by the desk"
         moved = await desk.put(path, {"start": clinic.at("05:10", dentist=dentist)})
         assert moved.status == 200, "the grid does not bind staff"
-        arrived = await desk.put(path, {"status": "arrived"})
+        seen = await clinic.visit(clinic.patients[2], dentist=dentist)
+        arrived = await desk.put(f"/api/appointments/{seen['id']}", {"status": "arrived"})
         assert (arrived.status, arrived.body["status"]) == (200, "arrived")
-        assert (await desk.put(path, {"status": "confirmed"})).status == 200
         history = (await desk.get(f"{path}/history")).body["data"]
         assert {(each["by"], each["via"]) for each in history} == {("staff", "staff")}
         again = for_patient(clinic, dentist, "12:00")
@@ -177,7 +177,7 @@ async def test_a_dentist_without_a_practice_gets_one_and_its_staff_the_calendar_
     first = {"practice_id": clinic.practices[1]}
     got = await clinic.admin.put(f"/api/profiles/{dentist.id}", first)
     assert (got.status, got.body["practice_id"]) == (200, clinic.practices[1])
-    assert (await clinic.api(desk).put(visit, {"status": "arrived"})).status == 200
+    assert (await clinic.api(desk).put(visit, {"notes": "here"})).status == 200
     assert (await clinic.api(desk).get("/api/appointments")).body["data"][0]["id"] == booked["id"]
     for screen in screens:
         await screen.until(lambda each: each.event == "auth:expired", 1.0)

@@ -61,9 +61,8 @@ async def test_a_visit_goes_from_arrived_to_completed_and_a_mistake_is_undone(
     clinic: Clinic, windows: Windows
 ) -> None:
     patient = clinic.patients[0]
-    booked = await clinic.book(patient, "09:00")
+    booked = await clinic.visit(patient, "09:00")
     desk = await windows.dentist(clinic, clinic.dentists[0])
-    await desk.turn()
     await desk.select(patient)
     status = desk.panel.locator("[data-status]")
     for button, then in (

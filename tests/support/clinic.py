@@ -214,6 +214,15 @@ class Clinic:
             await self.api(patient).post("/api/appointments", self.slot(clock, **which))
         )
 
+    async def visit(
+        self, patient: Person, clock: str = "09:00", *, dentist: Person | None = None
+    ) -> dict[str, Any]:
+        """A visit of today, which the dentist has booked: it may have any status."""
+        by = dentist or self.dentists[0]
+        slot = self.slot(clock, dentist=by) | {"start": self.at(clock, dentist=by, days=0)}
+        body = {**slot, "patient_id": patient.id}
+        return _created(await self.api(by).post("/api/appointments", body))
+
     async def hold(self, patient: Person, clock: str = "09:00", **which: Any) -> dict[str, Any]:
         return _created(
             await self.api(patient).post("/api/reservations", self.slot(clock, **which))

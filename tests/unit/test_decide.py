@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from actors.calendar.settings import MEMORY_REACH
+from actors.domain.agenda import Agenda
 from actors.domain.announcements import ScheduleBody
 from actors.domain.appointment import Appointment, Status
 from actors.domain.calendar import Calendar
@@ -489,6 +490,7 @@ def test_daily_limits_count_appointments_completed_since_activation() -> None:
     seen = then(
         calendar([row(at(9), status=Status.CHECKED_IN)], schedule=ONE_A_DAY),
         change(by=STAFF, status=Status.COMPLETED),
+        at(8),
     )
     with pytest.raises(OutsideAvailability):
         decide(book_slot(at(11), who=BEN), seen.settled(NOW), NOW)
@@ -604,11 +606,14 @@ def test_changing_the_type_changes_duration_and_buffers() -> None:
         (Status.CONFIRMED, Status.NO_SHOW),
         (Status.CONFIRMED, Status.CANCELLED),
         (Status.ARRIVED, Status.CONFIRMED),
+        (Status.CHECKED_IN, Status.ARRIVED),
+        (Status.COMPLETED, Status.CHECKED_IN),
         (Status.NO_SHOW, Status.CONFIRMED),
     ],
 )
 def test_every_transition_of_the_state_machine_is_allowed(current: Status, wanted: Status) -> None:
-    decision = decide(change(by=STAFF, status=wanted), calendar([row(at(9), status=current)]), NOW)
+    place = calendar([row(at(9), status=current)])
+    decision = decide(change(by=STAFF, status=wanted), place, at(8))
     assert shown(decision).status is wanted
 
 
@@ -620,14 +625,97 @@ def test_every_other_transition_is_refused() -> None:
         ("confirmed", "no_show"),
         ("confirmed", "cancelled"),
         ("arrived", "confirmed"),
+        ("checked_in", "arrived"),
+        ("completed", "checked_in"),
         ("no_show", "confirmed"),
     }
     for current in Status:
         for wanted in Status:
             if current == wanted or (current, wanted) in allowed or current is Status.HELD:
                 continue
+            place = calendar([row(at(9), status=current)])
             with pytest.raises(InvalidTransition):
-                decide(change(by=STAFF, status=wanted), calendar([row(at(9), status=current)]), NOW)
+                decide(change(by=STAFF, status=wanted), place, at(8))
+
+
+def in_tokyo(start: datetime, status: Status) -> Calendar:
+    return calendar([row(start, status=status)], schedule=with_schedule(time_zone="Asia/Tokyo"))
+
+
+@pytest.mark.parametrize(
+    ("current", "wanted"),
+    [
+        (Status.CONFIRMED, Status.ARRIVED),
+        (Status.ARRIVED, Status.CHECKED_IN),
+        (Status.CHECKED_IN, Status.COMPLETED),
+        (Status.CONFIRMED, Status.NO_SHOW),
+    ],
+)
+def test_nobody_comes_or_is_missed_before_the_local_day_of_the_visit(
+    current: Status, wanted: Status
+) -> None:
+    step, place = change(by=STAFF, status=wanted), in_tokyo(at(9), current)
+    midnight = at(0) - timedelta(hours=9)
+    with pytest.raises(InvalidTransition, match="before the day of the visit"):
+        decide(step, place, midnight - timedelta(seconds=1))
+    for now in (midnight, at(9) + timedelta(days=400)):
+        assert shown(decide(step, place, now)).status is wanted
+
+
+@pytest.mark.parametrize(
+    ("current", "wanted"),
+    [
+        (Status.ARRIVED, Status.CONFIRMED),
+        (Status.CHECKED_IN, Status.ARRIVED),
+        (Status.COMPLETED, Status.CHECKED_IN),
+    ],
+)
+def test_a_step_is_taken_back_on_the_local_day_of_the_visit_only(
+    current: Status, wanted: Status
+) -> None:
+    back, place = change(by=STAFF, status=wanted), in_tokyo(at(9), current)
+    midnight = at(0) - timedelta(hours=9)
+    last = midnight + timedelta(days=1, seconds=-1)
+    for now in (midnight, last):
+        assert shown(decide(back, place, now)).status is wanted
+    for now in (midnight - timedelta(seconds=1), last + timedelta(seconds=1)):
+        with pytest.raises(InvalidTransition):
+            decide(back, place, now)
+
+
+def test_a_no_show_is_taken_back_on_any_day() -> None:
+    place = calendar([row(at(9), status=Status.NO_SHOW)])
+    undo = change(by=STAFF, status=Status.CONFIRMED)
+    assert shown(decide(undo, place, at(9) + timedelta(days=3))).status is Status.CONFIRMED
+
+
+def test_who_has_arrived_is_not_moved_to_a_later_day() -> None:
+    place = calendar([row(at(9), status=Status.ARRIVED)])
+    assert decide(change(by=STAFF, start=at(11)), place, at(8)).events
+    with pytest.raises(InvalidTransition):
+        decide(change(by=STAFF, start=at(9) + timedelta(days=1)), place, at(8))
+    early = change(by=STAFF, start=at(8), status=Status.ARRIVED)
+    tomorrow = calendar([row(at(9) + timedelta(days=1))])
+    assert shown(decide(early, tomorrow, at(8))).status is Status.ARRIVED
+
+
+def test_a_completed_visit_that_is_taken_back_takes_its_time_and_one_place_again() -> None:
+    done = row(at(9), status=Status.COMPLETED)
+    place = replace(calendar([done], schedule=ONE_A_DAY), completed=completed_of([done]))
+    back = change(by=STAFF, status=Status.CHECKED_IN)
+    again = then(place, back, at(8))
+    assert (again.completed, again.agenda.get(ROW) is not None) == ((), True)
+    with pytest.raises(SlotTaken):
+        decide(book_slot(at(9), by=STAFF, who=BEN), again, at(8))
+    taken = replace(place, agenda=Agenda([row(at(9), id="other", patient_id=BEN)]))
+    with pytest.raises(SlotTaken):
+        decide(back, taken, at(8))
+
+
+def test_a_step_back_is_not_for_patients() -> None:
+    place = calendar([row(at(9), status=Status.ARRIVED)])
+    with pytest.raises(Forbidden):
+        decide(change(status=Status.CONFIRMED), place, at(8))
 
 
 def test_undoing_a_no_show_after_the_slot_was_taken_is_refused() -> None:

@@ -15,8 +15,16 @@ type Step = "arrived" | "checked_in" | "completed" | "no_show" | "confirmed";
 const NEXT: Partial<Record<Status, readonly Step[]>> = {
   confirmed: ["arrived", "no_show"],
   arrived: ["checked_in", "confirmed"],
-  checked_in: ["completed"],
+  checked_in: ["completed", "arrived"],
+  completed: ["checked_in"],
   no_show: ["confirmed"],
+};
+/** What staff take back when they took the wrong arrow. */
+const BACK: Partial<Record<Status, Step>> = {
+  arrived: "confirmed",
+  checked_in: "arrived",
+  completed: "checked_in",
+  no_show: "confirmed",
 };
 const MOVABLE: ReadonlySet<Status> = new Set(["confirmed", "arrived"]);
 const REASONS: readonly CancelReason[] = [
@@ -83,11 +91,11 @@ export function Panel({ clinic, row, onMove, onClose }: Props) {
           <button
             key={status}
             type="button"
-            class={number === 0 ? "primary" : "secondary"}
+            class={number === 0 && status !== BACK[row.status] ? "primary" : "secondary"}
             disabled={busy}
             onClick={() => change(status)}
           >
-            {t(status === "confirmed" ? "undo" : `do.${status}`)}
+            {t(status === "confirmed" || status === BACK[row.status] ? "undo" : `do.${status}`)}
           </button>
         ))}
       </div>

@@ -256,7 +256,7 @@ REST: Final[Mapping[str, Mapping[str, Build]]] = {
         "P's at D": _on(_APPOINTMENT, "appointment", body={"notes": "another note"}),
         "unknown": _unknown(_APPOINTMENT, body={"notes": "another note"}),
         "P's at D: status": _on(
-            _APPOINTMENT, "appointment", fresh=True, body={"status": "arrived"}
+            _APPOINTMENT, "appointment", fresh=True, body={"status": "cancelled"}
         ),
         "to a colleague: P's at D": _to_colleague,
         "to a colleague: unknown": _unknown_to_colleague,
