@@ -9,13 +9,14 @@ from actors.domain.appointment import AppointmentType
 from actors.domain.calendar import Calendar
 from actors.domain.ids import PatientId
 from actors.domain.position import Position
+from actors.domain.schedule import StaffTerms
 from actors.domain.slots import Minute, minute_up
 from actors.domain.values import value
 
 _CACHED_MAX: Final = 256
 """Results of :meth:`Snapshot.free` that are kept for one snapshot."""
 
-_FreeQuery = tuple[AppointmentType, Minute, Minute, PatientId | None, Minute]
+_FreeQuery = tuple[AppointmentType, Minute, Minute, PatientId | None, Minute, StaffTerms | None]
 _FreeStarts = tuple[Sequence[Minute], datetime | None]
 """The starts, and when the next hold expires; ``None`` if there is none."""
 
@@ -39,16 +40,19 @@ class Snapshot:
         before: Minute,
         now: datetime,
         patient_id: PatientId | None,
+        terms: StaffTerms | None = None,
     ) -> Sequence[Minute]:
         """See :meth:`Calendar.free`; cached within a minute while no hold expires.
 
         Notice, horizon and emergency blocks move with the minute.
         """
-        query = kind, first, before, patient_id, minute_up(now)
+        query = kind, first, before, patient_id, minute_up(now), terms
         starts, expiry = self._cached.get(query, (None, None))
         if starts is None or (expiry is not None and now >= expiry):
             starts = tuple(
-                self.calendar.free(kind, first=first, before=before, now=now, patient_id=patient_id)
+                self.calendar.free(
+                    kind, first=first, before=before, now=now, patient_id=patient_id, terms=terms
+                )
             )
             if len(self._cached) >= _CACHED_MAX:
                 self._cached.clear()

@@ -17,7 +17,7 @@ from actors.domain.ids import (
 )
 from actors.domain.principal import Principal, Role
 from actors.domain.refusals import NotFound, OutsideAvailability
-from actors.domain.schedule import Schedule
+from actors.domain.schedule import Schedule, StaffTerms
 from actors.domain.slots import (
     IsFull,
     Minute,
@@ -106,12 +106,17 @@ class Calendar:
         before: Minute,
         now: datetime,
         patient_id: PatientId | None,
+        terms: StaffTerms | None = None,
     ) -> list[Minute]:
-        """The bookable starts in ``[first, before)``; the patient's own holds count as free."""
-        if not self.active or not kind.is_offered(self.practice_id, to_staff=False):
+        """The bookable starts in ``[first, before)``; the patient's own holds count as free.
+
+        With ``terms``, those that are listed for staff.
+        """
+        to_staff = terms is not None
+        if not self.active or not kind.is_offered(self.practice_id, to_staff=to_staff):
             return []
         return free_starts(
-            self.schedule,
+            self.schedule if terms is None else self.schedule.for_staff(terms),
             kind,
             self.agenda.taken(
                 first - kind.buffer_before_minutes,

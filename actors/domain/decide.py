@@ -218,6 +218,7 @@ def _move(command: MoveAppointment, calendar: Calendar, now: datetime) -> Decisi
     if not by.works_at_practice:
         rules.check_not_too_late(row, now, command.notice_minutes)
     after = _changed(command, calendar, row)
+    rules.check_day(calendar, row, after, now)
     after, cleared = rules.placed(calendar, after, by, now, overbook=bool(command.overbook))
     after = rules.next_version(after, now)
     practices = {command.practice_id, calendar.practice_id}

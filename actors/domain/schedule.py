@@ -5,7 +5,7 @@ Times are local wall time in the dentist's IANA zone, similar to RFC 7953.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import StrEnum
 from typing import ClassVar
@@ -126,6 +126,14 @@ class DailyLimit:
         assert self.per_day >= 0
 
 
+@value
+class StaffTerms:
+    """What of a schedule does not bind the staff who look for free times."""
+
+    ignore_notice: bool = False
+    ignore_horizon: bool = False
+
+
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
     """The whole schedule. It is replaced as a whole, and ``version`` counts the changes."""
@@ -162,6 +170,10 @@ class Schedule:
         init=False, repr=False, compare=False, default_factory=list
     )
     """All time off and closures as instants, a cache of :mod:`actors.domain.slots`."""
+    cached_for_staff: dict[StaffTerms, "Schedule"] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
+    """See :meth:`for_staff`."""
 
     def __post_init__(self) -> None:
         assert 1 <= self.slot_step_minutes <= MINUTES_PER_DAY
@@ -183,6 +195,24 @@ class Schedule:
     def closed_times(self) -> tuple[TimeOff | Closure, ...]:
         """The dentist's time off, and the closures of the practice."""
         return (*self.time_off, *self.closures)
+
+    def for_staff(self, terms: StaffTerms) -> "Schedule":
+        """The schedule with which free times are listed for staff.
+
+        It offers every type and keeps nothing back for emergencies; hours, grid, time off and
+        daily limits are as for patients. Cached, because it changes only with the schedule.
+        """
+        found = self.cached_for_staff.get(terms)
+        if found is None:
+            found = replace(
+                self,
+                appointment_type_ids=None,
+                reserved_blocks=(),
+                min_notice_minutes=0 if terms.ignore_notice else self.min_notice_minutes,
+                horizon_days=MAX_HORIZON_DAYS if terms.ignore_horizon else self.horizon_days,
+            )
+            self.cached_for_staff[terms] = found
+        return found
 
     def windows_on(self, day: date) -> tuple[Window, ...]:
         """The windows of a local date as entered; they may overlap."""

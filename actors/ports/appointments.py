@@ -6,7 +6,13 @@ from typing import Protocol
 
 from actors.domain.appointment import Appointment, Status
 from actors.domain.channels import Channel
-from actors.domain.ids import AppointmentId, AppointmentTypeId, DentistId, PatientId
+from actors.domain.ids import (
+    AppointmentId,
+    AppointmentTypeId,
+    DentistId,
+    PatientId,
+    ProfileId,
+)
 from actors.domain.position import Position
 from actors.domain.principal import Principal, Role
 from actors.domain.values import value
@@ -21,7 +27,10 @@ class AppointmentQuery:
     """Empty means the default: every status but held, released and expired."""
     starts_from: datetime | None = None
     starts_before: datetime | None = None
-    dentist_id: DentistId | None = None
+    updated_since: datetime | None = None
+    """Only rows that changed at this instant or later."""
+    dentist_ids: tuple[DentistId, ...] = ()
+    """Empty: of every dentist."""
     patient_id: PatientId | None = None
     appointment_type_id: AppointmentTypeId | None = None
     descending: bool = False
@@ -47,14 +56,24 @@ class AppointmentPage:
 
 
 @value
+class Actor:
+    """Who changed something: a person, or the hub itself."""
+
+    role: Role
+    id: ProfileId | None = None
+    name: str | None = None
+    """``None`` also for someone whom the caller may not see any more."""
+
+
+@value
 class HistoryEntry:
-    """One change of an appointment, from the audit log; without names."""
+    """One change of an appointment, from the audit log."""
 
     at: datetime
     action: str
     """E.g. ``slot.held``, ``appointment.booked``, ``hold.expired``."""
-    by: Role
-    """Whose rights applied: patient, dentist, or system."""
+    by: Actor
+    """Whose rights applied; patients are shown the role only."""
     via: Role
     """``chatbot`` if one acted, else the same as ``by``."""
     old_status: Status | None

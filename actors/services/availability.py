@@ -13,7 +13,7 @@ from actors.domain.ids import AppointmentId, AppointmentTypeId, DentistId, Patie
 from actors.domain.position import Position
 from actors.domain.principal import Principal, Role
 from actors.domain.refusals import Forbidden, ValidationFailed
-from actors.domain.schedule import MINUTES_PER_DAY, Schedule
+from actors.domain.schedule import MINUTES_PER_DAY, Schedule, StaffTerms
 from actors.domain.slots import Minute, Span, minute_up, to_instant
 from actors.domain.values import value
 from actors.ports.appointments import AppointmentPage, Appointments
@@ -110,7 +110,7 @@ class Availability:
         """
         _check_range(search)
         kind = await self._catalog.kind(caller.principal, search.appointment_type_id)
-        dentist_ids = await self._dentists(caller.principal, search.dentist_ids)
+        dentist_ids = await self._searched(caller.principal, search)
         snapshots = await self._snapshots(dentist_ids)
         limit, by, now = search.limit, caller.principal, self._clock.now()
         first, before = _minutes(search)
@@ -123,7 +123,7 @@ class Availability:
                 for snapshot in snapshots:
                     own: list[Slot] = []
                     for part in _parts(snapshot, stretch):
-                        starts = _free(by, snapshot, kind, part, now)
+                        starts = _free(by, snapshot, kind, part, now, search.terms)
                         own += _wanted(snapshot, kind, starts, search)
                         await work.spend(len(starts) + _PART_COST)
                         if len(own) > limit:
@@ -231,6 +231,17 @@ class Availability:
             if not known.issuperset(type_ids):
                 raise ValidationFailed.of(field, "there is no such appointment type")
 
+    async def _searched(self, by: Principal, search: SlotSearch) -> Sequence[DentistId]:
+        """The dentists of a search; of one for staff, only those whose calendars they manage."""
+        if search.terms is None:
+            return await self._dentists(by, search.dentist_ids)
+        me = by.require(Role.DENTIST, Role.STAFF)
+        for dentist_id in search.dentist_ids:
+            await self._check_manages(by, dentist_id)
+        if search.dentist_ids:
+            return tuple(dict.fromkeys(search.dentist_ids))
+        return by.calendars if by.role is Role.STAFF else (DentistId(me),)
+
     async def _dentists(
         self, by: Principal, dentist_ids: Sequence[DentistId]
     ) -> Sequence[DentistId]:
@@ -247,11 +258,18 @@ class Availability:
 
 
 def _free(
-    by: Principal, snapshot: Snapshot, kind: AppointmentType, part: Span, now: datetime
+    by: Principal,
+    snapshot: Snapshot,
+    kind: AppointmentType,
+    part: Span,
+    now: datetime,
+    terms: StaffTerms | None = None,
 ) -> Sequence[Minute]:
     patient_id = PatientId(by.person) if by.role is Role.PATIENT and by.person else None
     first, before = part
-    return snapshot.free(kind, first=first, before=before, now=now, patient_id=patient_id)
+    return snapshot.free(
+        kind, first=first, before=before, now=now, patient_id=patient_id, terms=terms
+    )
 
 
 def _minutes(query: SlotRange) -> Span:

@@ -16,7 +16,7 @@ from actors.domain.ids import AppointmentId, AppointmentTypeId, DentistId, Pract
 from actors.domain.position import Position
 from actors.domain.principal import Role
 from actors.domain.profile import ConsentSource
-from actors.domain.schedule import Closure
+from actors.domain.schedule import Closure, StaffTerms
 from actors.domain.slots import Minute
 from actors.domain.values import value
 from actors.domain.webhook import WebhookStatus
@@ -93,6 +93,8 @@ class SlotSearch(SlotRange):
     time_from: Minute | None = None
     """Minute of the dentist's local day: only starts in ``[time_from, time_to)``."""
     time_to: Minute | None = None
+    terms: StaffTerms | None = None
+    """Given by staff and dentists: the times of their calendars that they may book."""
     limit: int
     after: tuple[datetime, DentistId] | None = None
     """The last slot of the page before."""

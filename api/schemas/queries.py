@@ -10,6 +10,8 @@ from actors.domain.appointment import Status
 from actors.domain.cancel_reason import CancelReason
 from actors.domain.channels import Channel
 from actors.domain.position import Position
+from actors.domain.principal import Role
+from actors.domain.schedule import StaffTerms
 from actors.domain.values import value
 from actors.ports.appointments import AppointmentQuery
 from actors.services.requests import Cancellation, SlotRange, SlotSearch
@@ -103,7 +105,16 @@ class AppointmentsSchema(_RangeSchema[AppointmentPageQuery]):
     )
     starts_from = _starts("from")
     starts_before = _starts("to")
-    dentist_id = fields.Id()
+    updated_since = fields.InstantField(
+        metadata={"description": "Only those that changed at this instant or later"}
+    )
+    dentist_ids = fields.Items(
+        fields.Id(),
+        what="dentists",
+        most=DENTISTS_MAX,
+        data_key="dentist_id",
+        metadata={"description": "Repeatable; every dentist if not given"},
+    )
     patient_id = fields.Id()
     appointment_type_id = fields.Id()
     sort = fields.Text(
@@ -152,6 +163,9 @@ class ReplaceOptionsSchema(RequestSchema[ReplaceOptions]):
     )
 
 
+_STAFF_TERMS: Final = ("ignore_notice", "ignore_horizon")
+
+
 class SlotsSchema(_RangeSchema[SlotPageQuery]):
     dentist_ids = fields.Items(
         fields.Id(),
@@ -165,8 +179,34 @@ class SlotsSchema(_RangeSchema[SlotPageQuery]):
     starts_before = _starts("to", last="not included, at most 62 days", required=True)
     time_from = fields.WallTime(metadata={"description": "In the dentist's zone"})
     time_to = fields.WallTime(metadata={"description": "Not included"})
+    seen_as = fields.OneOf(
+        (Role.STAFF,),
+        data_key="as",
+        metadata={
+            "description": "By staff and dentists: times of the calendars that they manage, also"
+            " of types that only staff book"
+        },
+    )
+    ignore_notice = fields.Flag(
+        in_query=True, metadata={"description": "With `as=staff`: from now on"}
+    )
+    ignore_horizon = fields.Flag(
+        in_query=True, metadata={"description": "With `as=staff`: up to 1,095 days ahead"}
+    )
     limit = _LIMIT
     cursor = CURSOR
+
+    def make(self, data: Loaded) -> SlotPageQuery:
+        sent = dict(data)
+        ignored = {name: sent.pop(name) for name in _STAFF_TERMS if name in sent}
+        terms = StaffTerms(**ignored) if sent.pop("seen_as", None) else None
+        return SlotPageQuery(terms=terms, **sent)
+
+    @validates_schema
+    def check_terms(self, data: Loaded, **_: object) -> None:
+        sent = [name for name in _STAFF_TERMS if name in data]
+        if sent and "seen_as" not in data:
+            raise ValidationError({name: ["goes with as=staff"] for name in sent})
 
     @pre_load
     def one_is_a_list(self, data: Mapping[str, object], **_: object) -> Mapping[str, object]:

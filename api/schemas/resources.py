@@ -13,6 +13,7 @@ from actors.domain.cancel_reason import CancelReason
 from actors.domain.ids import ProfileId
 from actors.domain.principal import Role
 from actors.domain.profile import ConsentSource, Profile
+from actors.ports.appointments import Actor
 from actors.ports.rendering import Names
 from api.schemas import fields
 from api.schemas.strict import Strict
@@ -84,12 +85,39 @@ class ReservationSchema(RowSchema):
     version = fields.Raw(metadata={"type": "integer"})
 
 
+_ACTOR: Final = {
+    "type": "object",
+    "required": ["role"],
+    "properties": {
+        "role": {"type": "string", "enum": [str(role) for role in Role]},
+        "id": {**fields.Id.form, "nullable": True},
+        "name": {"type": "string", "nullable": True},
+    },
+    "additionalProperties": False,
+    "description": "Whose rights applied; patients are shown the role only",
+}
+
+
+class ActorField(fields.Field[Actor]):
+    """``{"role", "id", "name"}``, or only the role."""
+
+    def __init__(self) -> None:
+        super().__init__(dump_only=True, metadata=_ACTOR)
+
+    def _serialize(
+        self, value: Actor | None, attr: str | None, obj: object, **kwargs: object
+    ) -> Mapping[str, str | None]:
+        assert value is not None, "someone changed it"
+        shown: dict[str, str | None] = {"role": str(value.role)}
+        return shown if value.id is None else {"id": value.id, "name": value.name, **shown}
+
+
 class HistoryEntrySchema(Strict):
-    """One change of an appointment, without names or notes."""
+    """One change of an appointment, without notes."""
 
     at = fields.InstantField()
     action = fields.Raw(metadata={"type": "string", "example": "appointment.booked"})
-    by = fields.OneOf(Role)
+    by = ActorField()
     via = fields.OneOf(Role)
     old_status = fields.OneOf(Status, allow_none=True)
     new_status = fields.OneOf(Status)

@@ -156,7 +156,8 @@ class AppointmentFilters(TypedDict, total=False):
     from_: str
     to: str
     status: str | list[str]
-    dentist_id: str
+    updated_since: str
+    dentist_id: str | list[str]
     patient_id: str
     appointment_type_id: str
     sort: str

@@ -11,7 +11,12 @@ from actors.domain.appointment import Appointment, Status
 from actors.domain.channels import Channel, dentist_channel, patient_channel
 from actors.domain.ids import AppointmentId, DentistId, PatientId, ProfileId
 from actors.domain.principal import Principal, Role
-from actors.ports.appointments import AppointmentPage, AppointmentQuery, HistoryEntry
+from actors.ports.appointments import (
+    Actor,
+    AppointmentPage,
+    AppointmentQuery,
+    HistoryEntry,
+)
 from actors.ports.clock import Clock
 from actors.ports.rendering import Names
 from store.repositories.event_log import positions
@@ -33,6 +38,7 @@ _HISTORY: tuple[sa.Column[Any], ...] = (
     _l.at,
     _l.action,
     _l.role,
+    _l.on_behalf_of,
     _l.acting,
     _l.old_status,
     _l.new_status,
@@ -44,12 +50,12 @@ _HISTORY: tuple[sa.Column[Any], ...] = (
 )
 
 
-def _history_entry(row: sa.Row[Any]) -> HistoryEntry:
+def _history_entry(row: sa.Row[Any], *, named: bool) -> HistoryEntry:
     role = Role(row.role)
     return HistoryEntry(
         at=row.at,
         action=row.action,
-        by=role,
+        by=Actor(role=role, id=row.on_behalf_of, name=row.name) if named else Actor(role=role),
         via=Role.CHATBOT if row.acting else role,
         old_status=Status(row.old_status) if row.old_status else None,
         new_status=Status(row.new_status),
@@ -68,8 +74,9 @@ class AppointmentRepository:
 
     async def page(self, principal: Principal, query: AppointmentQuery) -> AppointmentPage:
         visible, channels = _visible_to(principal)
-        if query.dentist_id and principal.role is Role.STAFF:
-            channels = tuple({*channels} & {dentist_channel(query.dentist_id)})
+        if query.dentist_ids and principal.role is Role.STAFF:
+            wanted = set(map(dentist_channel, query.dentist_ids))
+            channels = tuple(each for each in channels if each in wanted)
         matching = (visible, *self._filters(query))
         counting = sa.select(sa.func.count()).select_from(appointments).where(*matching)
         async with self._readers.caller(principal) as connection:
@@ -115,23 +122,33 @@ class AppointmentRepository:
             _l.resource_id == appointment_id,
             _l.action != MOVED_AWAY,  # the other calendar's row of a move
         )
-        entries = sa.select(*_HISTORY).where(*of_this).order_by(_l.id).limit(HISTORY_MAX)
+        cut = sa.select(*_HISTORY, _l.id).where(*of_this).order_by(_l.id).limit(HISTORY_MAX)
+        entry, person = cut.subquery("entry"), profiles.alias("person")
+        entries = (
+            sa.select(entry, person.c.name)
+            .outerjoin(person, person.c.id == entry.c.on_behalf_of)
+            .order_by(entry.c.id)
+        )
         async with self._readers.caller(principal) as connection:
             if (await connection.execute(row)).one_or_none() is None:
                 return None
             found = (await connection.execute(entries)).all()
-        return tuple(_history_entry(entry) for entry in found)
+        named = principal.works_at_practice
+        return tuple(_history_entry(each, named=named) for each in found)
 
     def _filters(self, query: AppointmentQuery) -> list[Condition]:
         a = appointments.c
         wanted = {
-            a.dentist_id: query.dentist_id,
             a.patient_id: query.patient_id,
             a.appointment_type_id: query.appointment_type_id,
         }
         filters: list[Condition] = [
             column == one for column, one in wanted.items() if one is not None
         ]
+        if query.dentist_ids:
+            filters.append(a.dentist_id.in_(query.dentist_ids))
+        if query.updated_since is not None:
+            filters.append(a.updated_at >= query.updated_since)
         if query.starts_from is not None:
             filters.append(a.starts_at >= query.starts_from)
         if query.starts_before is not None:

@@ -68,7 +68,7 @@ async def test_events_of_a_move_reach_each_screen_once(clinic: Clinic) -> None:
     taken = (await came.event("slots.changed", dentist_id=there.id)).data["data"]
     assert (taken["taken"][0]["start"], [*taken["freed"]]) == (moved["start"], [])
     # Whatever happens to it later, the old dentist hears nothing of it.
-    assert (await clinic.api(there).put(path_of(row), {"status": "arrived"})).status == 200
+    assert (await clinic.api(there).put(path_of(row), {"notes": "seen"})).status == 200
     other = await clinic.book(clinic.patients[1], "16:00", dentist=here)
     await left.event("appointment.created", id=other["id"])
     of_row = [

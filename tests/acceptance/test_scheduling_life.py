@@ -161,7 +161,13 @@ async def test_only_its_patient_and_dentist_see_an_appointments_history(clinic: 
     for who in (patient, dentist):
         entries = await history(clinic, who, held["id"])
         assert [
-            (entry["action"], entry["by"], entry["via"], entry["old_status"], entry["new_status"])
+            (
+                entry["action"],
+                entry["by"]["role"],
+                entry["via"],
+                entry["old_status"],
+                entry["new_status"],
+            )
             for entry in entries
         ] == [
             ("slot.held", "patient", "patient", None, "held"),
@@ -171,6 +177,12 @@ async def test_only_its_patient_and_dentist_see_an_appointments_history(clinic: 
             ("appointment.cancelled", "dentist", "dentist", "confirmed", "cancelled"),
         ]
         assert [entry["version"] for entry in entries] == [1, 2, 3, 4, 5]
+        actors = [entry["by"] for entry in entries]
+        by_patient = {"id": patient.id, "name": patient.name, "role": "patient"}
+        by_dentist = {"id": dentist.id, "name": dentist.name, "role": "dentist"}
+        whole = [by_patient] * 3 + [by_dentist] * 2
+        roles = [{"role": actor["role"]} for actor in whole]
+        assert actors == (whole if who is dentist else roles)
         moved = entries[2]
         assert (moved["old_start"], moved["new_start"]) == (held["start"], clinic.at("11:00"))
     for other_person in (clinic.patients[1], clinic.dentists[1]):

@@ -37,7 +37,12 @@ async def test_staff_do_on_every_calendar_of_the_practice_what_its_dentist_may(
         arrived = await desk.put(f"/api/appointments/{seen['id']}", {"status": "arrived"})
         assert (arrived.status, arrived.body["status"]) == (200, "arrived")
         history = (await desk.get(f"{path}/history")).body["data"]
-        assert {(each["by"], each["via"]) for each in history} == {("staff", "staff")}
+        me = {"id": clinic.staff[0].id, "name": clinic.staff[0].name, "role": "staff"}
+        assert [each["by"] for each in history] == [me] * len(history)
+        assert {each["via"] for each in history} == {"staff"}
+        for reader in (clinic.api(clinic.patients[0]), clinic.chatbot(clinic.patients[0])):
+            shown = (await reader.get(f"{path}/history")).body["data"]
+            assert [each["by"] for each in shown] == [{"role": "staff"}] * len(history)
         again = for_patient(clinic, dentist, "12:00")
         assert (await desk.post("/api/appointments", again)).status == 201
         other = {**again, "patient_id": clinic.patients[1].id}

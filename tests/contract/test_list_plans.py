@@ -24,6 +24,7 @@ BY_INDEX = {
     "a dentist's first page": _WEEK,
     "a dentist's latest page": _WEEK,
     "a dentist's holds": "ix_appointments_",
+    "what changed at a practice": "ix_appointments_",
     "a patient's list": "ix_appointments_patient_id_starts_at_id",
     "its history": "ix_audit_log_resource_id",
     "a dentist's patients": "ix_appointments_own_patients",

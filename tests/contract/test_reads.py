@@ -96,7 +96,7 @@ async def test_a_role_does_not_lend_its_id_to_another(clinic: Clinic, week: Week
 
 async def test_filters_narrow_and_never_widen(clinic: Clinic, week: Week) -> None:
     rows, who = week.rows, patient(week.pat)
-    at_bob = replace(DEFAULT, dentist_id=DentistId(week.bob.id))
+    at_bob = replace(DEFAULT, dentist_ids=(DentistId(week.bob.id),))
     assert await listed(clinic, who, at_bob) == [rows["bob-pat"].id]
     of_pia = replace(DEFAULT, patient_id=PatientId(week.pia.id))
     assert await listed(clinic, who, of_pia) == []

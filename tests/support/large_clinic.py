@@ -14,7 +14,7 @@ from sqlalchemy import event
 
 from actors.domain.appointment import Status
 from actors.domain.channels import dentist_channel
-from actors.domain.ids import AppointmentId, DentistId, PatientId, ProfileId
+from actors.domain.ids import AppointmentId, DentistId, PatientId, PracticeId, ProfileId
 from actors.domain.principal import Principal, Role
 from actors.ports.appointments import AppointmentQuery
 from store.engine import Store
@@ -78,6 +78,8 @@ class LargeClinic:
         return (
             _TYPE,
             _numbered(_DENTISTS, self.dentists, values),
+            _PRACTICE,
+            "UPDATE profiles SET practice_id = 'practice' WHERE id IN ('d1', 'd2')",
             _numbered(_CALENDARS, self.dentists, values),
             _numbered(_PATIENTS, self.patients, values),
             *(
@@ -101,6 +103,10 @@ def _numbered(rest: str, last: int, literals: dict[str, Any], first: int = 0) ->
 _TYPE = (
     "INSERT INTO appointment_types (id, name, duration_minutes, buffer_before_minutes,"
     " buffer_after_minutes, version) VALUES ('t', 'Check-up', 30, 0, 0, 1)"
+)
+_PRACTICE = (
+    "INSERT INTO practices (id, name, time_zone, closures, version)"
+    " VALUES ('practice', 'Practice', 'UTC', '[]', 1)"
 )
 _DENTISTS = (
     f"{_PEOPLE} SELECT 'd' || n, 'dentist', 'Dr ' || n, '0' || n, 'd' || n || '@x',"
@@ -146,13 +152,25 @@ _MINE = DentistId(ProfileId("d1"))
 _CHANNEL = dentist_channel(_MINE)
 _WEEK = AppointmentQuery(
     statuses=frozenset(),
-    dentist_id=_MINE,
+    dentist_ids=(_MINE,),
     starts_from=FIRST + timedelta(days=7),
     starts_before=FIRST + timedelta(days=14),
     limit=500,
 )
 _ALL = AppointmentQuery(statuses=frozenset())
 _HOLDS = AppointmentQuery(statuses=frozenset({Status.HELD}), starts_from=FIRST)
+_DESK = Principal(
+    role=Role.STAFF,
+    subject="",
+    person=ProfileId("s"),
+    practice=PracticeId("practice"),
+    calendars=(_MINE, DentistId(ProfileId("d2"))),
+)
+_CHANGED = AppointmentQuery(
+    statuses=frozenset({Status.CONFIRMED, Status.CANCELLED, Status.NO_SHOW}),
+    dentist_ids=_DESK.calendars,
+    updated_since=FIRST,
+)
 _LATEST = AppointmentQuery(statuses=frozenset(), descending=True)
 
 Read = Callable[[Store], Awaitable[Any]]
@@ -179,6 +197,7 @@ READINGS = (
     Reading(name="a dentist's first page", read=lambda s: s.appointments.page(DENTIST, _ALL)),
     Reading(name="a dentist's latest page", read=lambda s: s.appointments.page(DENTIST, _LATEST)),
     Reading(name="a dentist's holds", read=lambda s: s.appointments.page(DENTIST, _HOLDS)),
+    Reading(name="what changed at a practice", read=lambda s: s.appointments.page(_DESK, _CHANGED)),
     Reading(name="a patient's list", read=lambda s: s.appointments.page(PATIENT, _LATEST)),
     Reading(
         name="one appointment",

@@ -34,6 +34,8 @@ export interface RequestOptions {
 }
 
 export interface AppointmentFilters {
+  dentist_id?: readonly string[];
+  updated_since?: string;
   status?: readonly Status[];
   from?: string;
   to?: string;
@@ -48,6 +50,9 @@ export interface SlotQuery {
   to: string;
   time_from?: string | undefined;
   time_to?: string | undefined;
+  as?: "staff";
+  ignore_notice?: boolean;
+  ignore_horizon?: boolean;
   limit?: number;
 }
 

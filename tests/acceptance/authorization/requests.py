@@ -117,9 +117,9 @@ async def _book_unknown_hold(_: World) -> Sent:
     return Sent(body={"reservation_id": UNKNOWN})
 
 
-def _slots(id_of: Callable[[World], str]) -> Build:
+def _slots(id_of: Callable[[World], str], **more: str) -> Build:
     async def build(world: World) -> Sent:
-        return Sent(query={**world.clinic.day_of(world.d), "dentist_id": id_of(world)})
+        return Sent(query={**world.clinic.day_of(world.d), "dentist_id": id_of(world), **more})
 
     return build
 
@@ -290,6 +290,7 @@ REST: Final[Mapping[str, Mapping[str, Build]]] = {
     },
     "GET /api/slots": {
         "D's": _slots(lambda world: world.d.id),
+        "D's, as staff": _slots(lambda world: world.d.id, **{"as": "staff"}),
         "unknown": _slots(lambda _: UNKNOWN),
     },
     "GET /api/profiles/me": {"own": _plain},
