@@ -22,6 +22,7 @@ from actors.services.channel_access import ChannelAccess
 from actors.services.consents import ConsentCheck, Consents
 from actors.services.delivery_rights import DeliveryRights
 from actors.services.directory import Directory
+from actors.services.duplicates import Duplicates
 from actors.services.identity import Identity
 from actors.services.merging import Merging
 from actors.services.patient_import import PatientImport
@@ -231,18 +232,20 @@ def build_services(core: Core, calendars: Calendars, connections: Connections) -
     directory, catalog, records = core.directory, core.catalog, core.records
     access = ChannelAccess(directory)
     turns = Turns()
+    duplicates = Duplicates(store.profiles, core.practices, config.practice.region)
     suspension = Suspension(store.webhooks, core.dispatcher, clock)
     allowance = StoredBytes(IMPORTED_DAYS * config.api.stored_bytes_per_day, clock.monotonic)
     imported = Records(store.records, clock, new_id, allowance)
     return Services(
         identity=core.identity,
         access=access,
-        people=People(store.profiles, directory, core.practices, records, connections),
+        people=People(store.profiles, directory, core.practices, records, connections, duplicates),
         practices=core.practices,
+        duplicates=duplicates,
         merging=Merging(directory, core.practices, store.practices, records, connections),
         imports=PatientImport(
             store.profiles,
-            People(store.profiles, directory, core.practices, imported, connections),
+            People(store.profiles, directory, core.practices, imported, connections, duplicates),
             core.practices,
             turns,
             config.practice.region,

@@ -10,6 +10,7 @@ from datetime import datetime
 from actors.domain.appointment import Appointment, AppointmentType
 from actors.domain.consent import Consent
 from actors.domain.ids import DentistId, PracticeId
+from actors.domain.likeness import Traits
 from actors.domain.practice import Practice
 from actors.domain.profile import Profile
 from actors.domain.schedule import Schedule
@@ -77,6 +78,8 @@ class ProfileSaved:
     after: Profile
     joins: PracticeId | None = None
     """The practice that a new patient was entered at."""
+    unless_known: Traits | None = None
+    """If set, the commit is refused when the practice knows a patient like the new one."""
     only_of: PracticeId | None = None
     """If set, the commit is refused when the patient belongs to another practice, too."""
 

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from actors.domain.ids import PatientId, ProfileId
+from actors.domain.ids import PatientId, PracticeId, ProfileId
+from actors.domain.likeness import Traits
 from actors.domain.principal import Principal
 from actors.domain.profile import Profile
 from actors.domain.values import value
@@ -83,6 +84,15 @@ class Profiles(Protocol):
 
     async def record_export(self, by: Principal, request_id: str) -> None:
         """Audit that staff get the patients of their practice as a file."""
+        ...
+
+    async def alike(
+        self, by: Principal, traits: Traits, practice_id: PracticeId
+    ) -> Sequence[Profile]:
+        """The practice's patients who may be the person with these traits.
+
+        Only those who are the caller's own, as in ``own_patient``; by name and id.
+        """
         ...
 
     async def record_search(self, by: Principal, request_id: str, found: int) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import islice
 from typing import Final
@@ -151,7 +151,8 @@ class PatientImport:
                 elif error := known.enter(row.new):
                     report.add(row.line, RowOutcome.KNOWN, error)
                 else:
-                    wanted.append((row.line, row.new))
+                    new = replace(row.new, allow_duplicate=shared_contacts)
+                    wanted.append((row.line, new))
             if dry_run:
                 await self._turns.next_slice()
             created = await asyncio.gather(

@@ -7,12 +7,13 @@ from actors.domain.events import ProfileSaved
 from actors.domain.ids import PatientId, PracticeId, ProfileId
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile, PublicCard
-from actors.domain.refusals import Forbidden, NotFound, ValidationFailed
+from actors.domain.refusals import DuplicatePatient, Forbidden, NotFound, ValidationFailed
 from actors.domain.rules import shared_patient
 from actors.ports.commits import Reply
 from actors.ports.profiles import Connections, ProfilePage, Profiles
 from actors.services.caller import Caller
 from actors.services.directory import Directory
+from actors.services.duplicates import Duplicates
 from actors.services.patient_fields import (
     answered,
     check_own_change,
@@ -31,7 +32,7 @@ from actors.services.requests import (
 
 _RELIED_ON = ("email", "phone", "date_of_birth", "active")
 """Fields of a patient that one of several practices may not change alone."""
-_ADDED = ("practice_id", "date_of_birth", "language", "consent")
+_ADDED = ("practice_id", "date_of_birth", "language", "consent", "allow_duplicate")
 """Fields of a new profile that older versions did not have."""
 
 
@@ -45,7 +46,9 @@ class People:
         practices: Practices,
         records: Records,
         connections: Connections,
+        duplicates: Duplicates,
     ) -> None:
+        self._duplicates = duplicates
         self._connections, self._practices = connections, practices
         self._profiles, self._directory, self._records = profiles, directory, records
 
@@ -107,7 +110,7 @@ class People:
         """
         by, request = caller.principal, all_fields(new)
         for name in _ADDED:
-            if request[name] is None:
+            if not request[name]:
                 del request[name]  # as in keys of versions without it
         _check_may_create(by, new)
         now = self._records.clock.now()
@@ -125,17 +128,19 @@ class People:
         )
         profile = answered(profile, new.consent, by, now)
         check_patient_fields(profile, now)
-        joins = None
+        joins = known = None
         if new.role is Role.PATIENT:
             joins = await self._entered_at(by, new.practice_id)
+            if joins and not new.allow_duplicate:
+                known = await self._duplicates.traits(profile, joins)
         else:
             profile = await self._employed(profile, new.practice_id)
-        reply = await self._records.save(
-            caller,
-            self._records.key(caller, "profile:create", request),
-            ProfileSaved(before=None, after=profile, joins=joins),
-            profile,
-        )
+        key = self._records.key(caller, "profile:create", request)
+        event = ProfileSaved(before=None, after=profile, joins=joins, unless_known=known)
+        try:
+            reply = await self._records.save(caller, key, event, profile)
+        except DuplicatePatient as refused:
+            raise await self._duplicates.shown(by, refused) from None
         self._forget(profile)
         return reply
 

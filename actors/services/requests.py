@@ -126,6 +126,8 @@ class NewProfile:
     date_of_birth: date | None = None
     language: str | None = None
     consent: ConsentAnswers | None = None
+    allow_duplicate: bool = False
+    """Although the practice knows a patient like this one."""
 
 
 @value

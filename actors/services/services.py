@@ -8,6 +8,7 @@ from actors.services.catalog import Catalog
 from actors.services.changes import Changes
 from actors.services.channel_access import ChannelAccess
 from actors.services.consents import Consents
+from actors.services.duplicates import Duplicates
 from actors.services.identity import Identity
 from actors.services.merging import Merging
 from actors.services.patient_import import PatientImport
@@ -29,6 +30,7 @@ class Services:
     practices: Practices
     merging: Merging
     imports: PatientImport
+    duplicates: Duplicates
     catalog: Catalog
     availability: Availability
     bookings: Bookings

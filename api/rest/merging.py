@@ -1,10 +1,14 @@
 """``/api/patients/{id}/…``: two records of one patient."""
 
+import orjson
+
 from actors.domain.ids import ProfileId
 from actors.domain.refusals import IdempotencyMismatch, MergeConflict
 from actors.services.requests import PatientMerge
+from api.rest.responses import Resource
 from api.rest.route import Call, Result, Route, Routes
 from api.schemas.practices import MERGE_PATIENT
+from api.schemas.resources import SUSPECTS
 
 _PATIENT = "/api/patients/{id}"
 
@@ -28,4 +32,20 @@ async def merge(call: Call[None, PatientMerge]) -> Result:
     return await call.services.merging.merge(call.caller, merged, call.body.into)
 
 
-ROUTES: Routes = (merge,)
+@Route(
+    "GET",
+    f"{_PATIENT}/duplicates",
+    "Patients who may be the same person, for staff, and for dentists of their own patients",
+    description=(
+        "`reasons`: the same telephone number, e-mail address, name and date of birth; or the same"
+        " name, where one has no date of birth. At most 50, the most alike first."
+    ),
+    response="Suspects",
+)
+async def duplicates(call: Call[None, None]) -> Result:
+    patient = ProfileId(call.path_id("id", "patient"))
+    found = await call.services.duplicates.suspects(call.caller, patient)
+    return Resource(orjson.dumps({"data": SUSPECTS.dump(found)}))
+
+
+ROUTES: Routes = (duplicates, merge)

@@ -5,7 +5,7 @@ from aiohttp import web
 
 from actors.domain.ids import ProfileId
 from actors.domain.profile import PublicCard
-from actors.domain.refusals import IdempotencyMismatch
+from actors.domain.refusals import DuplicatePatient, IdempotencyMismatch
 from actors.services.requests import NewProfile, PersonChange, ProfileChange
 from api.cursors import after_name
 from api.rest.responses import Resource, list_page
@@ -69,8 +69,12 @@ async def show(call: Call[None, None]) -> Result:
     "A new person, by an admin; a patient also by a dentist, staff or chatbot",
     status=201,
     response="Profile",
+    description=(
+        "409 `DUPLICATE_PATIENT` if the practice has a patient with this telephone number, e-mail"
+        " address, or name and date of birth. `allow_duplicate: true` goes on."
+    ),
     body=CREATE_PROFILE,
-    refusals=(IdempotencyMismatch,),
+    refusals=(DuplicatePatient, IdempotencyMismatch),
     example={"role": "patient", "name": "Ada Example", "phone": "+43 1 234 5678"},
 )
 async def create(call: Call[None, NewProfile]) -> Result:

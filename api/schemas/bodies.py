@@ -145,6 +145,9 @@ class CreateProfileSchema(RequestSchema[requests.NewProfile]):
     practice_id = fields.Id(
         metadata={"description": "By an admin; not needed where there is one practice"}
     )
+    allow_duplicate = fields.Flag(
+        metadata={"description": "Although the practice has a patient like this one"}
+    )
 
 
 HOLD: Final = HoldSchema()

@@ -11,6 +11,7 @@ from typing import Final
 from actors.domain.appointment import Appointment, Status
 from actors.domain.cancel_reason import CancelReason
 from actors.domain.ids import ProfileId
+from actors.domain.likeness import Likeness
 from actors.domain.principal import Role
 from actors.domain.profile import ConsentSource, Profile
 from actors.ports.appointments import Actor
@@ -179,6 +180,20 @@ class FoundPatientSchema(Strict):
     name = fields.Text(max_chars=200)
 
 
+class SuspectSchema(Strict):
+    """A patient who may be the same person as another one."""
+
+    id = fields.Id()
+    name = fields.Text(max_chars=200)
+    date_of_birth = fields.BirthDate(allow_none=True)
+    email = fields.Text(max_chars=254, allow_none=True)
+    phone = fields.Text(max_chars=40, allow_none=True)
+    reasons = fields.List(fields.OneOf(Likeness))
+
+    def path(self, attribute: str) -> str:
+        return attribute if attribute == "reasons" else f"profile.{attribute}"
+
+
 class IntervalSchema(Strict):
     start = fields.InstantField()
     end = fields.InstantField()
@@ -213,6 +228,7 @@ APPOINTMENT: Final = AppointmentSchema(exclude=["expires_at"])
 RESERVATION: Final = ReservationSchema()
 HISTORY: Final = HistoryEntrySchema(many=True)
 PROFILE: Final = ProfileSchema()
+SUSPECTS: Final = SuspectSchema(many=True)
 PUBLIC_CARD: Final = PublicCardSchema()
 FOUND_PATIENT: Final = FoundPatientSchema()
 SLOTS_CHANGED: Final = SlotsChangedSchema()

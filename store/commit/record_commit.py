@@ -29,6 +29,7 @@ from store.commit.idempotency import (
     refuse_raced_keys,
     reply_rows,
 )
+from store.commit.likeness import refuse_known
 from store.commit.merge_commit import raise_fences, save_merge, with_moved_rows
 from store.commit.webhook_commit import delete_webhook, refusal_of, save_webhook
 from store.sql.codec import APPOINTMENT_TYPE, CONSENT, PRACTICE, profile_params, schedule_json
@@ -152,6 +153,8 @@ def _save(event: events.Event, turn: Turn, sql: WriteStatements) -> Plan[None]:
         case events.ProfileSaved(before=before, after=profile):
             if event.only_of:
                 yield from _check_only_of(event.only_of, profile, shared_patient(), sql)
+            if event.joins and event.unless_known:
+                yield from refuse_known(event.unless_known, event.joins, sql)
             yield from _save_profile(before, profile, sql)
             if event.joins:
                 yield from _join(event.joins, profile, "created", turn, sql)

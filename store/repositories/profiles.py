@@ -7,19 +7,21 @@ from sqlalchemy import ColumnElement, Select, false, func, or_, select, tuple_, 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from actors.domain.contact import PHONE_FORM, email_key, phone_key
-from actors.domain.ids import PatientId, ProfileId
+from actors.domain.ids import PatientId, PracticeId, ProfileId
+from actors.domain.likeness import Traits
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
 from actors.ports.clock import Clock
 from actors.ports.profiles import ProfilePage
 from store.commit.audit import disconnect_params, export_params, search_params, view_params
+from store.commit.likeness import alike
 from store.sql.codec import PROFILE, fold
-from store.sql.prepared import Params, once
+from store.sql.prepared import Done, Params, Plan, once
 from store.sql.readers import Lookup, Readers
 from store.sql.schema import WAS_BOOKED, appointments, practice_patients, profiles
 from store.sql.types import strpos
 from store.sql.write_statements import WriteStatements
-from store.sql.writer import Writer, step_job
+from store.sql.writer import Writer, single_job, step_job
 
 _p = profiles.c
 _EXACT_MAX = 500  # people who share one e-mail or phone
@@ -141,6 +143,21 @@ class ProfileRepository:
 
     async def record_export(self, by: Principal, request_id: str) -> None:
         await self._audit(export_params(by, self._clock.now(), request_id))
+
+    async def alike(
+        self, by: Principal, traits: Traits, practice_id: PracticeId
+    ) -> Sequence[Profile]:
+        """Found as the commit of a new patient finds them, then read as the caller."""
+
+        def plan() -> Plan[Done[list[ProfileId]]]:
+            found = yield from alike(traits, practice_id, self._sql)
+            return Done([each.id for each in found])
+
+        ids = await self._writer.run(single_job(plan))
+        query = select(*PROFILE.columns).where(_p.id.in_(ids), _own_patients(by))
+        async with self._readers.caller(by) as connection:
+            found = await connection.execute(query.order_by(_p.name, _p.id))
+            return [PROFILE.read(row) for row in found]
 
     async def record_search(self, by: Principal, request_id: str, found: int) -> None:
         await self._audit(search_params(by, self._clock.now(), request_id, found))

@@ -80,7 +80,7 @@ profiles = sa.Table(
     sa.Column("phone_key", sa.Text, index=True),
     sa.Column("practice_id", sa.Text, sa.ForeignKey("practices.id"), index=True),
     sa.Column("active", sa.Boolean, nullable=False, server_default=sa.true()),
-    sa.Column("date_of_birth", sa.Text),
+    sa.Column("date_of_birth", sa.Text, index=True),
     sa.Column("language", sa.Text),
     sa.Column("consent", sa.Text),
     # No foreign key: an import inserts people in order of id, and the survivor may come later.

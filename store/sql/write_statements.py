@@ -7,9 +7,10 @@ nothing returns nothing, on every engine.
 import sqlalchemy as sa
 
 from store.sql import schema
-from store.sql.codec import APPOINTMENT, APPOINTMENT_TYPE, LIVE_ROW, STORED_REPLY
+from store.sql.codec import APPOINTMENT, APPOINTMENT_TYPE, LIVE_ROW, PROFILE, STORED_REPLY
 from store.sql.event_statements import EventStatements
 from store.sql.prepared import NO_OFFSET, ONE, StatementSet, columns_of
+from store.sql.types import TextList, each_of
 from store.sql.webhook_statements import WebhookStatements
 
 _DENTIST: sa.BindParameter[str] = sa.bindparam("dentist")
@@ -26,6 +27,7 @@ class WriteStatements(StatementSet):
         self._people()
         self._practices()
         self._merges()
+        self._likeness()
         self._opening()
         self._housekeeping()
         self.events = EventStatements(dialect)
@@ -186,6 +188,40 @@ class WriteStatements(StatementSet):
             consents.where(c.party.not_in(theirs)).values(patient_id=survivor, **ended)
         )
         self.end_consents = self._build(consents.where(c.ended_at.is_(None)).values(**ended))
+
+    def _likeness(self) -> None:
+        """Patients of a practice who have something in common with a person."""
+        a, m, p = schema.appointments.c, schema.practice_patients.c, schema.profiles.c
+        d, practice = schema.profiles.alias("dentist").c, sa.bindparam("practice", type_=sa.Text)
+        member = sa.exists().where(m.practice_id == practice, m.patient_id == p.id)
+        booked = sa.exists().where(
+            a.patient_id == p.id,
+            schema.WAS_BOOKED,
+            a.dentist_id == d.id,
+            d.practice_id == practice,
+        )
+        patients = (
+            sa.select(*PROFILE.columns)
+            .where(
+                p.role == sa.literal_column("'patient'"),
+                p.merged_into.is_(None),
+                sa.or_(member, booked),
+            )
+            .order_by(p.name, p.id)
+            .limit(sa.bindparam("at_most"))
+            .offset(NO_OFFSET)
+        )
+        key, given = schema.profiles.alias("same").c, sa.bindparam("phones", type_=TextList())
+        same = sa.union(
+            sa.select(key.id).where(key.email_key == sa.bindparam("email", type_=sa.Text)),
+            sa.select(key.id).where(key.phone_key.in_(sa.select(each_of(given, self._dialect)))),
+        )
+        self.same_contact = self._build(patients.where(p.id.in_(same)))
+        born = p.date_of_birth == sa.bindparam("born", type_=sa.Text)
+        self.same_birthday = self._build(patients.where(born))
+        self.same_name = self._build(
+            patients.where(p.name == sa.bindparam("named", type_=p.name.type))
+        )
 
     def _opening(self) -> None:
         a, k, t = schema.appointments.c, schema.idempotency_keys.c, schema.appointment_types.c

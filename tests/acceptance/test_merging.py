@@ -246,3 +246,67 @@ async def test_a_token_with_an_actor_acts_for_the_survivor(clinic: Clinic) -> No
     await clinic.api(clinic.staff[0]).post(*merging(pat, twin))
     mine = (await delegated.get("/api/appointments")).body["data"]
     assert [(each["id"], each["patient_id"]) for each in mine] == [(visit["id"], twin.id)]
+
+
+# --- duplicates ------------------------------------------------------------------------
+
+
+async def test_a_new_patient_whom_the_practice_knows_is_refused_once(clinic: Clinic) -> None:
+    desk = clinic.api(clinic.staff[0])
+    known = await entered(clinic, "Ada Known", phone="+1 555 0950", date_of_birth="1980-03-08")
+    shown = [{"id": known.id, "name": "Ada Known", "date_of_birth": "1980-03-08"}]
+    for fields in (
+        {"name": "Someone", "phone": "+1 (555) 0950"},
+        {"name": "known ADA", "date_of_birth": "1980-03-08", "time_zone": "UTC"},
+    ):
+        body = {"role": "patient", **fields}
+        refused = await desk.post("/api/profiles", body, idempotency_key=f"key-{len(fields)}")
+        assert (refused.status, refused.code) == (409, "DUPLICATE_PATIENT")
+        assert refused.error["candidates"] == shown
+        goes_on = {**body, "allow_duplicate": True}
+        made = await desk.post("/api/profiles", goes_on, idempotency_key=f"key-{len(fields)}")
+        assert made.status == 201, made.body
+        again = await desk.post("/api/profiles", goes_on, idempotency_key=f"key-{len(fields)}")
+        assert again.body == made.body
+        merged = await desk.post(f"/api/patients/{made.body['id']}/merge", {"into": known.id})
+        assert merged.status == 200
+    elsewhere = {"role": "patient", "name": "Ada Known", "phone": "+1 555 0950"}
+    there = await clinic.api(clinic.staff[1]).post("/api/profiles", elsewhere)
+    assert there.status == 201, "patients of another practice are not compared"
+
+
+async def test_nobody_learns_of_a_patient_whom_they_may_not_see(clinic: Clinic) -> None:
+    body = {"role": "patient", "name": "Someone", "phone": "+1 555 0951"}
+    known = await entered(clinic, "Ada Known", phone="+1 555 0951")
+    dentist = clinic.dentists[0]
+    for caller, more in (
+        (clinic.api(dentist), {}),
+        (clinic.admin, {"practice_id": clinic.practices[0]}),
+    ):
+        refused = await caller.post("/api/profiles", {**body, **more})
+        assert (refused.code, refused.error["candidates"]) == ("DUPLICATE_PATIENT", [])
+    await book(clinic, known, "09:00")
+    refused = await clinic.api(dentist).post("/api/profiles", body)
+    assert [each["id"] for each in refused.error["candidates"]] == [known.id], "an own patient"
+
+
+async def test_suspects_are_listed_with_reasons(clinic: Clinic) -> None:
+    desk = clinic.api(clinic.staff[0])
+    born = {"date_of_birth": "1980-03-08"}
+    pat = await entered(clinic, "Ada Suspect", phone="+1 555 0952", **born)
+    body = {"role": "patient", "allow_duplicate": True}
+    double = {"name": "suspect ada", "phone": "+1 555 0952", **born, **body}
+    same = (await desk.post("/api/profiles", double)).body
+    other = await entered(clinic, "Ada Suspect")
+    await entered(clinic, "Ada Suspect", date_of_birth="1981-03-08")
+    found = (await desk.get(f"/api/patients/{pat.id}/duplicates")).body["data"]
+    assert [(each["id"], each["reasons"]) for each in found] == [
+        (same["id"], ["phone", "name_and_date_of_birth"]),
+        (other.id, ["name"]),
+    ]
+    assert found[0]["phone"] == "+1 555 0952"
+    audited = rows(clinic.database, "SELECT found FROM audit_log WHERE action = 'people.searched'")
+    assert [each["found"] for each in audited] == [2]
+    there = clinic.api(clinic.staff[1])
+    assert (await there.get(f"/api/patients/{pat.id}/duplicates")).status == 404
+    assert (await clinic.admin.get(f"/api/patients/{pat.id}/duplicates")).status == 403

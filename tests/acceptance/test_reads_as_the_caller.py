@@ -94,6 +94,7 @@ async def test_r5_5_every_route_reads_with_the_rights_of_its_caller(
             (as_pat, f"/api/practices/{template.people.practices[0]}", {}),
             (as_pat, "/api/profiles/me", {}),
             (as_ann, f"/api/profiles/{pat.id}", {}),
+            (as_ann, f"/api/patients/{pat.id}/duplicates", {}),
             (as_ann, "/api/patients", {"q": "patient"}),
             (as_pat, "/api/appointment-types", {}),
             (as_ann, "/api/changes", {"channel": channel, "since": "0.0"}),

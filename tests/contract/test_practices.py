@@ -16,6 +16,7 @@ from actors.domain.schedule import Closure
 from actors.ports.commits import Fenced
 from actors.services.caller import Caller
 from actors.services.directory import Directory
+from actors.services.duplicates import Duplicates
 from actors.services.people import People
 from actors.services.practices import Practices
 from actors.services.records import Records
@@ -175,7 +176,8 @@ async def test_who_is_entered_belongs_to_the_practice_where_there_is_only_one(
     directory = Directory(store.profiles)
     records = Records(store.records, clinic.clock, clinic.new_id, cast("Any", Unlimited()))
     practices = Practices(store.practices, directory, records)
-    people = People(store.profiles, directory, practices, records, cast("Any", None))
+    duplicates = Duplicates(store.profiles, practices, "")
+    people = People(store.profiles, directory, practices, records, cast("Any", None), duplicates)
 
     async def belongs_after_entering(by: Principal) -> list[bool]:
         caller = Caller(principal=by, request_id=clinic.new_id())

@@ -244,6 +244,7 @@ class World:
                     access=ChannelAccess(cast("Any", FakeDirectory())),
                     people=cast("Any", FakePeople()),
                     merging=cast("Any", None),
+                    duplicates=cast("Any", None),
                     practices=cast("Any", None),
                     imports=cast("Any", None),
                     catalog=cast("Any", None),

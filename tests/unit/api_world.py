@@ -155,6 +155,7 @@ class World:
                 practices=cast("Any", ServiceStub()),
                 merging=cast("Any", ServiceStub()),
                 imports=cast("Any", ServiceStub()),
+                duplicates=cast("Any", ServiceStub()),
                 catalog=cast("Any", self.catalog),
                 availability=cast("Any", self.availability),
                 bookings=cast("Any", self.bookings),

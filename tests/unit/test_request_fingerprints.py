@@ -96,7 +96,7 @@ class World:
             stored,
             Turns(),
         )
-        self.people = People(stand_in, stand_in, stand_in, records, stand_in)
+        self.people = People(stand_in, stand_in, stand_in, records, stand_in, stand_in)
         self.webhooks = Webhooks(
             reads=stand_in,
             queue=stand_in,

@@ -1,7 +1,13 @@
 /** Booking for a patient: found by name, telephone or e-mail, or new to the clinic. */
 
-import { useEffect, useState } from "preact/hooks";
-import type { FoundPatient } from "../sdk/index";
+import { useEffect, useRef, useState } from "preact/hooks";
+import {
+  codeOf,
+  type FoundPatient,
+  type HubError,
+  type KnownPatient,
+  type Profile,
+} from "../sdk/index";
 import { Dialog } from "../shared/dialog";
 import { Field } from "../shared/field";
 import { useCommand } from "../shared/hooks";
@@ -29,10 +35,25 @@ export function NewBooking({
   const [fresh, setFresh] = useState<typeof EMPTY | null>(null);
   const [notes, setNotes] = useState("");
   const [taken, setTaken] = useState(false);
+  const [known, setKnown] = useState<KnownPatient[] | null>(null);
+  const made = useRef<Profile | null>(null); // not once more when the booking is repeated
+  const enter = (next: typeof EMPTY | null): void => {
+    setFresh(next);
+    setKnown(null);
+    setPatient(null);
+    made.current = null;
+  };
   const { busy, problem, run } = useCommand();
-  const book = (overbook: boolean): void => {
+  const book = (overbook: boolean, anyway = false): void => {
     const work = async (): Promise<void> => {
-      const patient_id = patient?.id ?? (await create(clinic, fresh ?? EMPTY)).id;
+      if (patient === null && made.current === null) {
+        made.current = await create(clinic, fresh ?? EMPTY, anyway).catch((error: unknown) => {
+          if (codeOf(error) === "DUPLICATE_PATIENT") setKnown((error as HubError).candidates);
+          throw error;
+        });
+        setKnown(null);
+      }
+      const patient_id = patient?.id ?? made.current?.id ?? "";
       const row = await clinic.hub.rest.book({
         dentist_id: clinic.me.id,
         appointment_type_id: type,
@@ -46,7 +67,7 @@ export function NewBooking({
     };
     void run(work, (code) => {
       setTaken(code === "SLOT_TAKEN");
-      return code === "SLOT_TAKEN";
+      return code === "SLOT_TAKEN" || code === "DUPLICATE_PATIENT";
     });
   };
   return (
@@ -96,11 +117,12 @@ export function NewBooking({
             clinic={clinic}
             chosen={patient}
             onChoose={setPatient}
-            onNew={(name) => setFresh({ ...EMPTY, name })}
+            onNew={(name) => enter({ ...EMPTY, name })}
           />
         ) : (
-          <Fresh fresh={fresh} onChange={setFresh} onBack={() => setFresh(null)} />
+          <Fresh fresh={fresh} onChange={enter} onBack={() => enter(null)} />
         )}
+        {known && <Known known={known} chosen={patient} onChoose={setPatient} />}
         <div>
           <label for="new-notes">{t("hold.notes")}</label>
           <textarea
@@ -125,6 +147,16 @@ export function NewBooking({
           <button type="button" class="secondary" onClick={onClose}>
             {t("back")}
           </button>
+          {known && patient === null && (
+            <button
+              type="button"
+              class="secondary danger"
+              disabled={busy}
+              onClick={() => book(false, true)}
+            >
+              {t("new.anyway")}
+            </button>
+          )}
           {taken && (
             <button
               type="button"
@@ -138,7 +170,7 @@ export function NewBooking({
           <button
             type="submit"
             class="primary"
-            disabled={busy || (patient === null && fresh === null)}
+            disabled={busy || (patient === null && (fresh === null || known !== null))}
           >
             {t("new.book")}
           </button>
@@ -148,12 +180,49 @@ export function NewBooking({
   );
 }
 
-const create = (clinic: Clinic, { name, phone, email }: typeof EMPTY) =>
+const create = (clinic: Clinic, { name, phone, email }: typeof EMPTY, anyway: boolean) =>
   clinic.hub.rest.createPatient({
     name: name.trim(),
     ...(phone.trim() && { phone: phone.trim() }),
     ...(email.trim() && { email: email.trim() }),
+    ...(anyway && { allow_duplicate: true }),
   });
+
+/** Patients of the practice whom the new one may be. */
+function Known({
+  known,
+  chosen,
+  onChoose,
+}: {
+  known: KnownPatient[];
+  chosen: FoundPatient | null;
+  onChoose: (patient: FoundPatient) => void;
+}) {
+  return (
+    <fieldset class="plain stack">
+      <legend>
+        <span role="alert">{t("new.known")}</span>
+      </legend>
+      <ul class="found">
+        {known.map((each) => (
+          <li key={each.id}>
+            <label class="chip">
+              <input
+                type="radio"
+                name="known"
+                checked={chosen?.id === each.id}
+                onChange={() => onChoose(each)}
+              />
+              <span>
+                {each.name} <small class="muted">{each.date_of_birth ?? ""}</small>
+              </span>
+            </label>
+          </li>
+        ))}
+      </ul>
+    </fieldset>
+  );
+}
 
 function Search({
   clinic,

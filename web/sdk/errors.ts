@@ -1,10 +1,11 @@
-import type { ErrorBody } from "./types.js";
+import type { ErrorBody, KnownPatient } from "./types.js";
 
 /** The hub refused: `code` is stable, `message` a sentence for a person. */
 export class HubError extends Error {
   override readonly name = "HubError";
   readonly code: string;
   readonly details: ErrorBody["details"];
+  readonly candidates: KnownPatient[];
 
   constructor(
     body: Pick<ErrorBody, "code" | "message"> & Partial<ErrorBody>,
@@ -14,6 +15,7 @@ export class HubError extends Error {
     super(body.message);
     this.code = body.code;
     this.details = body.details ?? [];
+    this.candidates = body.candidates ?? [];
   }
 
   /** The same request may succeed in a moment. */

@@ -272,7 +272,10 @@ export class RestClient {
     return this.request("GET", `/api/profiles/${id}`);
   }
 
-  createPatient(fields: ProfileFields & { name: string }): Promise<Profile> {
+  /** Refused with `DUPLICATE_PATIENT` if the practice knows one like it, unless allowed. */
+  createPatient(
+    fields: ProfileFields & { name: string; allow_duplicate?: boolean },
+  ): Promise<Profile> {
     return this.request("POST", "/api/profiles", { body: { role: "patient", ...fields } });
   }
 

@@ -117,6 +117,14 @@ export interface ErrorBody {
   timestamp: string;
   request_id: string;
   details: { field: string; message: string }[];
+  /** Of `DUPLICATE_PATIENT`: whom the new patient may be. */
+  candidates?: KnownPatient[];
+}
+
+export interface KnownPatient {
+  id: string;
+  name: string;
+  date_of_birth: string | null;
 }
 
 export interface ChatOption {

@@ -1,7 +1,7 @@
 """Two records of one patient become one
 
 The merged record stays, and no caller sees it. Who has an appointment sees its whole history,
-also what happened under the merged id.
+also what happened under the merged id. Duplicates are found by their date of birth.
 """
 
 import sqlalchemy as sa
@@ -27,6 +27,7 @@ _IS_MINE = (
 def upgrade() -> None:
     on_postgresql = op.get_context().dialect.name == "postgresql"
     op.add_column("profiles", sa.Column("merged_into", sa.Text))
+    op.create_index("ix_profiles_date_of_birth", "profiles", ["date_of_birth"])
     if on_postgresql:
         _guard()
 

@@ -195,6 +195,11 @@ class World:
         body = {"role": "patient", "name": "Somebody", "practice_id": self.practice}
         return _made(await self.clinic.admin.post("/api/profiles", body))
 
+    async def double(self) -> dict[str, Any]:
+        """Another record of P, by D."""
+        body = {"role": "patient", "name": "P", "phone": "+1 555 0100", "allow_duplicate": True}
+        return _made(await self.clinic.api(self.d).post("/api/profiles", body))
+
     async def employee(self) -> dict[str, Any]:
         """A new dentist of D's practice."""
         body = {"role": "dentist", "name": "Dr New", "practice_id": self.practice}

@@ -168,6 +168,20 @@ async def _link(world: World) -> Sent:
     )
 
 
+async def _like_p(world: World) -> Sent:
+    """With P's telephone number, who is shown; D2's practice has no such patient before."""
+    await world.kept("appointment")
+    body = {"role": "patient", "name": "Somebody New", "phone": "+1 555 0100"}
+    return Sent(body=body, shows=world.p.id)
+
+
+async def _duplicates(world: World) -> Sent:
+    """Another record of P, whom D has seen."""
+    await world.kept("appointment")
+    double = await world.kept("double")
+    return Sent(path=f"/api/patients/{world.p.id}/duplicates", shows=double["id"])
+
+
 async def _merge(world: World) -> Sent:
     one, other = await world.patient_of_a(), await world.patient_of_a()
     return Sent(path=f"/api/patients/{one['id']}/merge", body={"into": other["id"]})
@@ -303,6 +317,7 @@ REST: Final[Mapping[str, Mapping[str, Build]]] = {
     },
     "POST /api/profiles": {
         "a patient": _new("patient"),
+        "a patient like P, and then like D2's": _like_p,
         "a patient with a subject": _new("patient", subject="new-subject"),
         "a dentist": _employee("dentist"),
         "staff": _employee("staff"),
@@ -345,6 +360,10 @@ REST: Final[Mapping[str, Mapping[str, Build]]] = {
         "P by name": _people(lambda world: world.p.name),
         "P by e-mail": _people(lambda _: "patient-0@example.org"),
         "P by telephone": _people(lambda _: "+1 555 0100"),
+    },
+    f"GET {_PATIENT}/duplicates": {
+        "P": _duplicates,
+        "unknown": _unknown(f"{_PATIENT}/duplicates"),
     },
     f"POST {_PATIENT}/merge": {
         "someone of A": _merge,

@@ -150,6 +150,8 @@ export const en = {
   "new.nobody": "Nobody found",
   "new.create": "New patient",
   "new.back": "Back to the search",
+  "new.known": "The practice seems to know this patient already. Is it one of these?",
+  "new.anyway": "Create a new patient",
   "new.book": "Book",
   "panel.title": "Appointment",
   "panel.status": "Next step",
@@ -309,6 +311,8 @@ export const en = {
   "error.CONSENT_REQUIRED": "The patient has not agreed to this.",
   "error.NOT_FOUND": "It is not there any more.",
   "error.VALIDATION_ERROR": "The hub does not accept this. Please check what you entered.",
+  "error.DUPLICATE_PATIENT": "The practice seems to know this patient already.",
+  "error.MERGE_CONFLICT": "These two patients cannot become one.",
   "error.SLOT_TAKEN": "This time has just been taken.",
   "error.PATIENT_CONFLICT": "There is another appointment at this time.",
   "error.INVALID_TRANSITION":
