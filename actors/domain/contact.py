@@ -31,6 +31,10 @@ PHONE_FORM: Final = re.compile(
     rf"\+?[0-9 ()./\u00a0\u2010-\u2015-]{{3,{MAX_PHONE_CHARS}}}", re.ASCII
 )
 
+_COUNTRY_CODES: Final = phonenumbers.COUNTRY_CODE_TO_REGION_CODE
+"""No code is the beginning of another one."""
+_COUNTRY_CODE_DIGITS: Final = 3
+
 
 def email_address(text: str) -> str | None:
     """The address in the form of the HTML standard; ``None`` if it is none.
@@ -88,6 +92,39 @@ def with_country_code(phone: str, region: str) -> str:
     if number is None or not phonenumbers.is_valid_number(number):
         return phone
     return phonenumbers.format_number(number, PhoneNumberFormat.INTERNATIONAL)
+
+
+def national_digits(key: str) -> str:
+    """The digits of a :func:`phone_key` without country code and leading zeros."""
+    digits = key.removeprefix("+")
+    if digits != key:
+        for length in range(1, _COUNTRY_CODE_DIGITS + 1):
+            if digits[:length].isdigit() and int(digits[:length]) in _COUNTRY_CODES:
+                return digits[length:].lstrip("0")
+    return digits.lstrip("0")
+
+
+def dialled_beginnings(text: str, region: str = "") -> tuple[str, ...]:
+    """What numbers begin with that someone in ``region`` begins to write or to dial.
+
+    Each is digits from the country code on, or without country code; none begins with a zero. For
+    ``0176`` in Germany: 176. For ``+49 176``: 49176 and 176. Any number of digits will do.
+    """
+    digits = _digits(text.replace("(0)", ""))
+    metadata = PhoneMetadata.metadata_for_region(region) if region else None
+    begins = [digits]
+    if metadata:
+        abroad = metadata.preferred_international_prefix or metadata.international_prefix or ""
+        if "+" not in text:
+            begins += [
+                digits.removeprefix(prefix)
+                for prefix in (abroad, metadata.national_prefix or "")
+                if prefix.isdigit()
+            ]
+        country = str(metadata.country_code)
+        if "+" in text or (abroad and digits.startswith(abroad)):
+            begins += [each.removeprefix(country) for each in begins if each.startswith(country)]
+    return tuple(dict.fromkeys(each.lstrip("0") for each in begins))
 
 
 @value

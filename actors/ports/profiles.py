@@ -1,13 +1,16 @@
 """People: reading their profiles, auditing searches, and ending their connections."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from actors.domain.ids import PatientId, PracticeId, ProfileId
 from actors.domain.likeness import Traits
 from actors.domain.principal import Principal
 from actors.domain.profile import Profile
 from actors.domain.values import value
+
+FOUND_MAX: Final = 500
+"""People whom a search finds."""
 
 
 @value

@@ -143,6 +143,10 @@ async def dentists(call: Call[PageQuery, None]) -> Result:
     _PATIENTS,
     "The patients of a dentist, or of staff's practice; an exact telephone number or e-mail finds"
     " any patient",
+    description=(
+        "With `q` the best match comes first: the whole name, then whole words, then beginnings."
+        " A search finds 500 patients at most, which `total` counts. Without `q`: all, by name."
+    ),
     response="PatientPage",
     query=PATIENTS,
 )

@@ -226,7 +226,10 @@ class PatientsSchema(RequestSchema[PatientPageQuery]):
     q = fields.Text(
         max_chars=200,
         load_default="",
-        metadata={"description": "Part of a name; an exact telephone number or e-mail"},
+        metadata={
+            "description": "Beginnings of words of the name, of a telephone number or e-mail, the"
+            " last digits of a number, a date of birth: each part must hold"
+        },
     )
 
 

@@ -6,26 +6,26 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, false, func, or_, select, tuple_, union
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from actors.domain.contact import PHONE_FORM, email_key, phone_key
+from actors.domain.contact import email_key
 from actors.domain.ids import PatientId, PracticeId, ProfileId
 from actors.domain.likeness import Traits
+from actors.domain.patient_query import PatientQuery
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
 from actors.ports.clock import Clock
 from actors.ports.profiles import ProfilePage
 from store.commit.audit import disconnect_params, export_params, search_params, view_params
 from store.commit.likeness import alike
-from store.sql.codec import PROFILE, fold
+from store.repositories.patient_search import named, page_of, search_among, search_practice
+from store.sql.codec import PROFILE
 from store.sql.prepared import Done, Params, Plan, once
 from store.sql.readers import Lookup, Readers
 from store.sql.schema import WAS_BOOKED, appointments, practice_patients, profiles
-from store.sql.types import strpos
 from store.sql.write_statements import WriteStatements
 from store.sql.writer import Writer, single_job, step_job
 
 _p = profiles.c
 _EXACT_MAX = 500  # people who share one e-mail or phone
-_MIN_DIGITS = 3  # of a part of a telephone number
 _ADOPTABLE_MAX = 2  # one is adopted, two are ambiguous; more do not matter
 
 
@@ -92,19 +92,35 @@ class ProfileRepository:
         after: tuple[str, ProfileId] | None,
         region: str | None = None,
     ) -> ProfilePage:
-        text = text.strip()
-        lookup = Lookup(exact=text or None, region=region or self._region)
+        text, region = text.strip(), region or self._region
+        lookup = Lookup(exact=text or None, region=region)
+        if not (text and by.works_at_practice):
+            return await self._listed(by, text, lookup, limit, after)
+        query = PatientQuery.of(text, region)
+        exact = await self._with_exact(text, lookup)
+        async with self._readers.caller(by, lookup) as connection:
+            if by.role is Role.STAFF and by.practice:
+                found = await search_practice(connection, by.practice, query)
+            else:
+                found = await search_among(connection, query, _own_patients(by))
+            others = await named(connection, {*exact} - {each.id for each in found})
+            return await page_of(connection, found, others, limit=limit, after=after)
+
+    async def _listed(
+        self,
+        by: Principal,
+        text: str,
+        lookup: Lookup,
+        limit: int,
+        after: tuple[str, ProfileId] | None,
+    ) -> ProfilePage:
         found_exactly = await self._with_exact(text, lookup) if text else ()
         exact: ColumnElement[bool] = _p.id.in_(found_exactly)
         own: ColumnElement[bool] = false()
-        matching = among = exact
+        among = exact
         if by.works_at_practice:
-            own = _own_patients(by)
-            matching = _contains(text)
-            among = _p.id.in_(union(*_ids_of_own(by), _ids_among(found_exactly)))
-        # ``among`` is a small set, so that the query does not begin with all patients.
-        # It contains own patients, and those whose e-mail or phone is the text.
-        found = (_p.role == Role.PATIENT.value) & among & or_(matching, exact)
+            own = among = _own_patients(by)
+        found = (_p.role == Role.PATIENT.value) & among
         async with self._readers.caller(by, lookup) as connection:
             return await _page(connection, found, own, limit=limit, after=after)
 
@@ -181,15 +197,6 @@ class ProfileRepository:
         return PROFILE.read(row) if row else None
 
 
-def _contains(text: str) -> ColumnElement[bool]:
-    """Whether name, e-mail or phone contains the text: a number in any punctuation."""
-    contains = strpos(_p.search_text, fold(text)) > 0
-    digits = (phone_key(text) or "").lstrip("+0")
-    if len(digits) >= _MIN_DIGITS and PHONE_FORM.fullmatch(text):
-        return or_(contains, strpos(_p.phone_key, digits) > 0)
-    return contains
-
-
 async def _page(
     connection: AsyncConnection,
     condition: ColumnElement[bool],
@@ -221,11 +228,6 @@ async def _page(
 def _own_patients(by: Principal) -> ColumnElement[bool]:
     """Patients with any appointment confirmed or later here, or entered here."""
     return _p.id.in_(union(*_ids_of_own(by)))
-
-
-def _ids_among(ids: Sequence[ProfileId]) -> Select[Any]:
-    known = profiles.alias("known")
-    return select(known.c.id).where(known.c.id.in_(ids))
 
 
 def _ids_of_own(by: Principal) -> tuple[Select[Any], Select[Any]]:

@@ -1,7 +1,6 @@
 """Where the values of the domain are stored: columns of tables, and JSON inside of columns."""
 
 import json
-import unicodedata
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
@@ -11,6 +10,7 @@ from actors.domain.channels import Channel
 from actors.domain.consent import Consent
 from actors.domain.contact import email_key, phone_key
 from actors.domain.ids import AppointmentId, AppointmentTypeId, PatientId
+from actors.domain.patient_words import joined, patient_words
 from actors.domain.practice import Practice
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import ConsentSource, MessageConsent, MessageConsents, Profile
@@ -144,20 +144,18 @@ def appointment_params(row: Appointment, by: Principal) -> dict[str, object]:
     }
 
 
-def fold(text: str) -> str:
-    """The form of a text in which words are searched without regard to case."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
-
-
 def profile_params(profile: Profile) -> dict[str, object]:
     if profile.merged_into:  # kept, and found by nobody
-        return PROFILE.params(profile) | {"email_key": None, "phone_key": None, "search_text": ""}
-    searched = filter(None, (profile.name, profile.email, profile.phone))
-    return PROFILE.params(profile) | {
+        empty = {"email_key": None, "phone_key": None, "search_text": joined(())}
+        return PROFILE.params(profile) | empty
+    keys = {
         "email_key": email_key(profile.email) if profile.email else None,
         "phone_key": phone_key(profile.phone) if profile.phone else None,
-        "search_text": fold("\n".join(searched)),
     }
+    words: tuple[str, ...] = ()
+    if profile.role is Role.PATIENT:
+        words = patient_words(profile.name, date_of_birth=profile.date_of_birth, **keys)
+    return PROFILE.params(profile) | keys | {"search_text": joined(words)}
 
 
 def webhook_params(webhook: Webhook) -> dict[str, object]:

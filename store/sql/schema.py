@@ -76,6 +76,7 @@ profiles = sa.Table(
     sa.Column("version", sa.Integer, nullable=False),
     # Compared forms (actors/domain/contact.py): the engines' own lower() disagree outside ASCII.
     sa.Column("email_key", sa.Text, index=True),
+    # Of patients, their words, each on a line: see actors/domain/patient_words.py.
     sa.Column("search_text", sa.Text, nullable=False),
     sa.Column("phone_key", sa.Text, index=True),
     sa.Column("practice_id", sa.Text, sa.ForeignKey("practices.id"), index=True),
@@ -101,6 +102,20 @@ practice_patients = sa.Table(
     sa.Column("since", Instant, nullable=False),
     sa.PrimaryKeyConstraint("practice_id", "patient_id"),
     sa.Index("ix_practice_patients_patient_id", "patient_id"),
+)
+
+# The words by which patients are found, in each practice that they belong to; each has the empty
+# one. Triggers derive them from ``profiles.search_text``, so they are not dumped.
+patient_words = sa.Table(
+    "patient_words",
+    metadata,
+    sa.Column("practice_id", sa.Text, nullable=False),
+    sa.Column("word", Sorted, nullable=False),
+    sa.Column("patient_id", sa.Text, nullable=False),
+    sa.PrimaryKeyConstraint("practice_id", "word", "patient_id"),
+    sa.Index("ix_patient_words_patient_id", "patient_id", "practice_id", "word"),
+    sqlite_with_rowid=False,
+    info={"dumped": False},
 )
 
 _BY_ALL = '["patient", "staff"]'

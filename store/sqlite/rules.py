@@ -181,6 +181,7 @@ RULES: Mapping[str, Rule] = {
     "hub": _everyone("first_epoch"),
     "appointment_types": _everyone("version"),
     "practices": _everyone("version"),
+    "patient_words": Rule(rows=f"practice_id = {_DESK}"),
     "practice_patients": Rule(rows=f"practice_id = {_DESK}"),
     "appointments": Rule(rows=f"{_MINE} OR patient_id = {_PATIENT}"),
     "profiles": _PROFILES,

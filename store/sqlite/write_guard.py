@@ -53,6 +53,20 @@ def _people() -> Iterator[str]:
     merged = "SELECT 1 FROM main.profiles AS p WHERE p.merged_into IS NOT NULL AND p.id ="
     kept = f"{member.replace('NEW', 'OLD')} OR NOT EXISTS ({merged} OLD.patient_id)"
     yield _refuse("DELETE", "practice_patients", kept)
+    yield from _words()
+
+
+def _words() -> Iterator[str]:
+    """The words by which patients are found are those of their profiles."""
+    of_patient = (
+        "EXISTS (SELECT 1 FROM main.profiles AS p WHERE p.id = {row}.patient_id"
+        " AND instr(p.search_text, char(10) || {row}.word || char(10)) > 0)"
+    )
+    foreign = f"NEW.word <> '' AND NOT {of_patient.format(row='NEW')}"
+    yield _refuse("INSERT", "patient_words", foreign)
+    yield _refuse("UPDATE", "patient_words", "1")
+    is_needed = f"OLD.word = '' OR {of_patient.format(row='OLD')}"
+    yield _refuse("DELETE", "patient_words", is_needed)
 
 
 def _events() -> Iterator[str]:

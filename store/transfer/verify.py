@@ -14,6 +14,7 @@ from store.sql.schema import (
     profiles,
 )
 from store.transfer.maintenance import reading
+from store.transfer.verify_words import broken_words
 
 _SHOWN_MAX = 5
 
@@ -47,6 +48,7 @@ def _findings(connection: Connection) -> Findings:
             *_broken_channels(connection),
             *_broken_events(connection),
             *_broken_merges(connection),
+            *broken_words(connection, _SHOWN_MAX),
         ),
     )
 

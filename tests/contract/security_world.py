@@ -267,6 +267,9 @@ MAY_SEE: dict[str, Callable[[World, Principal, Row], bool]] = {
     "idempotency_keys": lambda _, who, row: row["scope"] == who.scope,
     "nodes": lambda *_: False,
     "practices": lambda *_: True,
+    "patient_words": lambda _, who, row: (
+        who.role is Role.STAFF and row["practice_id"] == who.practice
+    ),
     "practice_patients": lambda _, who, row: (
         who.role is Role.STAFF and row["practice_id"] == who.practice
     ),

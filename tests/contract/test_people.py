@@ -94,14 +94,14 @@ async def test_a_dentist_finds_own_patients_by_any_part(clinic: Clinic) -> None:
     await clinic.add_patient("Somebody Else")
     for text in ("özil", "ÜMIT", " ümit ", "OE@exam", "555 01"):
         assert await search(clinic, ann, text) == ["Özil Ümit"], text
-    assert await search(clinic, ann, "%") == ["100%_sure"]
-    assert await search(clinic, ann, "_") == ["100%_sure"]
+    assert await search(clinic, ann, "100 sure") == ["100%_sure"]
+    assert await search(clinic, ann, "%") == await search(clinic, ann, "_") == []
     assert await search(clinic, ann, "somebody") == []
 
 
 async def test_patient_is_found_by_exact_email_or_phone(clinic: Clinic) -> None:
     ann = await clinic.add_dentist("Dr Ann", email="ann@example.org")
-    own = await clinic.add_patient("Own", phone="1", created_by=ann.id)
+    own = await clinic.add_patient("Own", phone="100 200", created_by=ann.id)
     await clinic.add_patient("Far", email="Far@Example.org", phone="+1 555 0199")
     for who in (ann, None):
         assert await search(clinic, who, "far@example.org") == ["Far"]
@@ -110,7 +110,7 @@ async def test_patient_is_found_by_exact_email_or_phone(clinic: Clinic) -> None:
         assert await search(clinic, who, "ann@example.org") == []
     assert await search(clinic, None, "") == []
     assert await search(clinic, None, "Own") == []
-    page = await clinic.store.profiles.search(dentist(ann), "1", limit=9, after=None)
+    page = await clinic.store.profiles.search(dentist(ann), "100 200", limit=9, after=None)
     assert page.own == {own.id}
 
 

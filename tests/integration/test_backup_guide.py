@@ -31,7 +31,7 @@ def clinic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         with closing(sqlite3.connect("chairside.db")) as database:
             database.execute(
                 "INSERT INTO profiles (id, role, name, version, search_text)"
-                " VALUES ('p', 'patient', 'Pat', 1, 'pat')"
+                " VALUES ('p', 'patient', 'Pat', 1, '\n Pat\nnpat\n')"
             )
             database.commit()
         yield tmp_path

@@ -43,7 +43,7 @@ from tests.support.ids import SerialIds
 from tests.support.postgres import ADMIN, postgres_server
 
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]
-REVISIONS = tuple(f"{number:04}" for number in range(1, 20))
+REVISIONS = tuple(f"{number:04}" for number in range(1, 21))
 """What was once the newest. A new migration adds the one before it here."""
 DENTIST = Principal(role=Role.DENTIST, subject="sub-d", person=ProfileId("d"))
 MINE = DentistId(ProfileId("d"))
@@ -216,11 +216,16 @@ def test_what_breaks_a_new_rule_stops_the_migration_and_is_not_dropped(
     assert upgrade(url, migrate_url=owner).pending
 
 
+_DERIVED = {"search_text"}
+"""It is derived from other columns, anew when its form changes."""
+
+
 def _same_rows(before: Rows, after: Rows) -> None:
     """The columns that there were have the values that they had."""
     for table, rows in before.items():
-        columns = rows[0].keys()
-        assert [{name: row[name] for name in columns} for row in after[table]] == rows, table
+        columns = rows[0].keys() - _DERIVED
+        kept = [{name: row[name] for name in columns} for row in after[table]]
+        assert kept == [{name: row[name] for name in columns} for row in rows], table
 
 
 def _after(revision: str) -> list[str]:

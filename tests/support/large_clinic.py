@@ -114,7 +114,7 @@ _DENTISTS = (
 )
 _PATIENTS = (
     f"{_PEOPLE} SELECT 'p' || n, 'patient', 'P ' || n, '+' || n, 'p' || n || '@x',"
-    " 'p' || n || '@x', 1, 'p ' || n"
+    " 'p' || n || '@x', 1, '\nnp\nn' || n || '\n'"
 )
 _CALENDARS = "INSERT INTO calendars SELECT 'd' || n, 1, NULL, '{{}}', 1"
 _APPOINTMENTS = (

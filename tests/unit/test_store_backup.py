@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from actors.domain.patient_words import joined, patient_words
 from actors.ports.commits import StoreUnavailable
 from store.migrations.migrate import SchemaTooNew, check_schema, upgrade
 from store.migrations.seal import DatabaseSealed, seal
@@ -56,10 +57,11 @@ def names(path: Path) -> list[str]:
 
 
 def add(path: Path, name: str) -> None:
+    words = joined(patient_words(name, email_key=None, phone_key=None, date_of_birth=None))
     execute(
         path,
         "INSERT INTO profiles (id, role, name, version, search_text)"
-        f" VALUES ('{name}', 'patient', '{name}', 1, '')",
+        f" VALUES ('{name}', 'patient', '{name}', 1, '{words}')",
     )
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sqlalchemy.dialects import sqlite
 
 from actors.domain.schedule import Override, Schedule, Weekday, WeeklyRule, Window
-from store.sql.codec import fold, schedule_json, schedule_of
+from store.sql.codec import schedule_json, schedule_of
 from store.sql.types import Instant
 
 SQLITE = sqlite.dialect()
@@ -80,11 +80,3 @@ def test_an_instant_of_another_zone_is_stored_in_utc() -> None:
     here = datetime(2027, 3, 8, 9, tzinfo=timezone(timedelta(hours=-5)))
     stored = Instant().process_bind_param(here, SQLITE)
     assert Instant().process_result_value(stored, SQLITE) == here
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [("ÖZIL", "özil"), ("Straße", "STRASSE"), ("e\u0301", "É"), ("Pat@Example", "pat@example")],
-)
-def test_folded_text_ignores_case_and_composition(one: str, other: str) -> None:
-    assert fold(one) == fold(other)
