@@ -26,6 +26,9 @@ from tests.support.running import Template, config_for, running_hub
 
 _PERSON_OF_TOKEN = re.compile(r"WHERE profiles\.(id|subject) = ")
 _PERSON_OF_CONTACT = re.compile(r"^SELECT profiles\.id \s*FROM profiles")
+_CALENDARS_OF_PRACTICE = re.compile(
+    r"^SELECT profiles\.id \s*FROM profiles \s*WHERE profiles\.practice_id = "
+)
 _UNKNOWN_ID = "01976f2e-5b1a-7c3d-9e4f-0a1b2c3d4e5f"
 """An id without a resource; the queries for it are the same."""
 _PRACTICES = re.compile(r"FROM practices")
@@ -64,6 +67,7 @@ async def test_r5_5_every_route_reads_with_the_rights_of_its_caller(
     template: Template, database: Database
 ) -> None:
     ann, pat, pia = template.people.dentists[0], *template.people.patients[:2]
+    eva = template.people.staff[0]
     kind = template.people.types["check-up"]
     slot = {"dentist_id": ann.id, "appointment_type_id": kind, "start": "2027-03-01T09:00:00Z"}
     async with (
@@ -71,7 +75,8 @@ async def test_r5_5_every_route_reads_with_the_rights_of_its_caller(
         aiohttp.ClientSession() as session,
     ):
         as_ann, as_pat = (Api(session, running.url, who.token) for who in (ann, pat))
-        as_pia, as_admin = (Api(session, running.url, who) for who in (pia.token, ADMIN))
+        tokens = pia.token, eva.token, ADMIN
+        as_pia, as_eva, as_admin = (Api(session, running.url, token) for token in tokens)
         start = (await as_ann.get("/api/slots", **_days(ann.id, kind))).body["data"][0]["start"]
         booked = await as_pat.post("/api/appointments", {**slot, "start": start})
         assert booked.status == 201, booked.body
@@ -96,6 +101,7 @@ async def test_r5_5_every_route_reads_with_the_rights_of_its_caller(
             (as_ann, f"/api/profiles/{pat.id}", {}),
             (as_ann, f"/api/patients/{pat.id}/duplicates", {}),
             (as_ann, "/api/patients", {"q": "patient"}),
+            (as_eva, "/api/exports", {}),
             (as_pat, "/api/appointment-types", {}),
             (as_ann, "/api/changes", {"channel": channel, "since": "0.0"}),
             (as_pat, "/api/consents", {}),
@@ -114,6 +120,7 @@ async def test_r5_5_every_route_reads_with_the_rights_of_its_caller(
         assert (
             (named and _PERSON_OF_TOKEN.search(sql))
             or (lookup.exact and _PERSON_OF_CONTACT.search(sql))
+            or (lookup.practices and _CALENDARS_OF_PRACTICE.search(sql))
             or _TYPES.search(sql)
             or _PRACTICES.search(sql)
         ), sql
