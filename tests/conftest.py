@@ -1,4 +1,4 @@
-"""Assigns tests to workers, and restores the loggers after each test."""
+"""Assigns tests to workers, restores the loggers, and takes the clock out of properties."""
 
 import gc
 import logging
@@ -6,12 +6,17 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 IN_ONE_WORKER = ("tests/browser/", "tests/faults/", "tests/acceptance/test_socketio_conformance.py")
 """These tests run one after the other: each uses several hubs, a browser or a slow fixture,
 and two of them side by side would exceed their time limits."""
+
+# A busy machine is no reason for a property to fail.
+settings.register_profile("no-clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("no-clock")
 
 
 class _OneWorkerScheduling(LoadScopeScheduling):  # type: ignore[misc]  # it ships no types

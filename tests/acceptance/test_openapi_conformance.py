@@ -180,7 +180,6 @@ def _settings(most: int, **more: Any) -> settings:
         max_examples=most,
         derandomize=True,
         database=None,
-        deadline=None,
         suppress_health_check=list(HealthCheck),  # the machine may be slow
         **more,
     )

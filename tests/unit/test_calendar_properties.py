@@ -103,7 +103,7 @@ def commands(draw: st.DrawFn, simulated: SimulatedCalendar, number: int) -> Comm
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_no_sequence_of_commands_breaks_an_invariant(data: st.DataObject) -> None:
     simulated = SimulatedCalendar()
@@ -116,7 +116,7 @@ def test_no_sequence_of_commands_breaks_an_invariant(data: st.DataObject) -> Non
         assert simulated.calendar.agenda.hold_count == holds
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.data())
 def test_exactly_the_listed_slots_can_be_held(data: st.DataObject) -> None:
     simulated = SimulatedCalendar()

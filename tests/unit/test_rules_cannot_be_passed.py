@@ -257,7 +257,7 @@ def passes_no_rule(data: st.DataObject) -> None:
 def examples(count: int) -> Callable[[Callable[[st.DataObject], None]], Callable[[], None]]:
     def decorate(run: Callable[[st.DataObject], None]) -> Callable[[], None]:
         quiet = [HealthCheck.too_slow, HealthCheck.data_too_large]
-        limited = settings(max_examples=count, deadline=None, suppress_health_check=quiet)
+        limited = settings(max_examples=count, suppress_health_check=quiet)
         return limited(given(data=st.data())(run))
 
     return decorate

@@ -192,7 +192,7 @@ def examples(count: int) -> Callable[[Callable[[Case], None]], Callable[[], None
 
     def decorate(run: Callable[[Case], None]) -> Callable[[], None]:
         quiet = [HealthCheck.too_slow, HealthCheck.data_too_large]
-        limited = settings(max_examples=count, deadline=None, suppress_health_check=quiet)
+        limited = settings(max_examples=count, suppress_health_check=quiet)
         return limited(given(case=cases())(run))
 
     return decorate

@@ -3,7 +3,7 @@
 from datetime import date
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.domain.ids import ProfileId
@@ -284,7 +284,6 @@ def _patients(draw: st.DrawFn) -> Profile:
     )
 
 
-@settings(deadline=None)
 @given(st.lists(_patients(), max_size=5), st.sampled_from(["AT", "US", ""]))
 def test_a_written_file_is_read_as_the_same_patients(patients: list[Profile], region: str) -> None:
     data = patients_csv((), region, heading=True) + patients_csv(patients, region, heading=False)
