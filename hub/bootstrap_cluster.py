@@ -97,6 +97,7 @@ def _build(core: Core, node: LocalNode, nodes: Nodes, client: NodeClient, addres
         relay=core.relay,
         repair=repair,
         clear_caches=core.clear_caches,
+        reopen_calendars=core.registry.reopen_all,
         on_presence=presence.receive,
     )
     return Cluster(

@@ -178,6 +178,10 @@ class Registry:
         elif record.type == MOVED_AWAY:
             self._reopen_calendar(record.channel.removeprefix(DENTIST_PREFIX))
 
+    def reopen_all(self) -> None:
+        """Load every calendar again when it is used: events that change them may be lost."""
+        self._reopen(tuple(self._activations), lambda _: True)
+
     def _reopen_calendar(self, person: str) -> None:
         dentist_id = DentistId(ProfileId(person))
         if dentist_id in self._actors or dentist_id in self._activations:

@@ -577,6 +577,20 @@ async def test_a_calendar_is_loaded_again_only_for_a_change_of_its_own_practice(
         await registry.close()
 
 
+async def test_all_calendars_are_loaded_again_after_lost_events(clinic: Clinic) -> None:
+    store = ChangedMeanwhile(clinic.store.calendars)
+    registry = Registry(
+        store, clinic.clock, clinic.settings, clinic.reservations, on_hold=clinic.due.append
+    )
+    store.registry = registry
+    await registry.snapshot(clinic.dentist)
+    registry.reopen_all()
+    assert not registry.has(clinic.dentist)
+    await registry.snapshot(clinic.dentist)
+    assert store.loads == 2
+    await registry.close()
+
+
 class ChangedMeanwhile(FaultyStore):
     """Events come while a calendar is loaded, once."""
 

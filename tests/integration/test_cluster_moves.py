@@ -69,6 +69,27 @@ async def test_a_visit_moves_to_the_calendar_of_another_node(
         assert problems_of(database_of(mine)) == []
 
 
+async def test_a_calendar_whose_visit_left_unnoticed_is_read_again(
+    template: Template, own_valkey: ValkeyServer, tmp_path: Path
+) -> None:
+    async with nodes(template, tmp_path, own_valkey, 2) as two:
+        here, there = two[0].clinic.dentists[:2]
+        mine = await owners_apart(two)
+        other = next(node for node in two if node is not mine)
+        row = await mine.clinic.book(mine.clinic.patients[0], "15:00", dentist=here)
+        own_valkey.kill()
+        desk = other.clinic.api(other.clinic.staff[0])
+        moved = await desk.put(f"/api/appointments/{row['id']}", {"dentist_id": there.id})
+        assert moved.status == 200, moved.body
+        own_valkey.start()
+
+        async def is_free_again() -> bool:
+            return row["start"] in await mine.clinic.free(mine.clinic.patients[1], dentist=here)
+
+        assert await eventually(is_free_again, 10.0)
+        await mine.clinic.book(mine.clinic.patients[1], "15:00", dentist=here)
+
+
 async def test_moves_and_bookings_at_every_node_at_once(
     template: Template, valkey: ValkeyServer, tmp_path: Path
 ) -> None:

@@ -29,7 +29,7 @@ class Beat(NamedTuple):
 
 
 class StreamReceiver:
-    """While entries may be missing, caches are cleared and the channels are repaired."""
+    """While entries may be missing, caches are cleared; once they are, all is read again."""
 
     def __init__(
         self,
@@ -40,11 +40,13 @@ class StreamReceiver:
         relay: Relay,
         repair: ChannelRepair,
         clear_caches: Callable[[], None],
+        reopen_calendars: Callable[[], None],
         on_presence: OnPresence,
     ) -> None:
         self._members, self._clock = membership, clock
         self._relay, self._repair = relay, repair
-        self._clear_caches, self._on_presence = clear_caches, on_presence
+        self._clear_caches, self._reopen_calendars = clear_caches, reopen_calendars
+        self._on_presence = on_presence
         self._continuity = Continuity(silence_s=_SILENCE_S)
         self.reader = RedisStreamReader(redis, on_entry=self._receive, on_gap=self._gap)
         self.beats: dict[str, Beat] = {}
@@ -93,5 +95,6 @@ class StreamReceiver:
     def _gap(self, why: str) -> None:
         self.gaps += 1
         self._clear_caches()
+        self._reopen_calendars()
         self._repair.request()
         log.debug("stream_gap", why=why)
