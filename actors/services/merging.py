@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from actors.domain.announcements import SurvivorBody
 from actors.domain.events import PatientsMerged, ProfileSaved
-from actors.domain.ids import DentistId, PatientId, PracticeId, ProfileId
+from actors.domain.ids import PatientId, PracticeId, ProfileId
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import UNNAMED, Profile
 from actors.domain.refusals import Forbidden, MergeConflict, NotFound, ValidationFailed
@@ -80,7 +80,7 @@ class Merging:
         if merged.subject and not merged.active:
             raise MergeConflict("the first one signs in, and is not active any more")
         dentists = await self._reads.calendars_of(PatientId(merged.id))
-        await self._check_only_here(by, merged, survivor, dentists)
+        await self._check_only_here(by, merged, survivor)
         return PatientsMerged(
             merged=merged,
             before=survivor,
@@ -98,19 +98,18 @@ class Merging:
             raise NotFound(Role.PATIENT)
         return profile
 
-    async def _check_only_here(
-        self, by: Principal, merged: Profile, survivor: Profile, dentists: tuple[DentistId, ...]
-    ) -> None:
-        """Raise Forbidden if staff would change what another practice, or a patient, relies on."""
+    async def _check_only_here(self, by: Principal, *patients: Profile) -> None:
+        """Raise Forbidden if staff would change what others, or a patient, rely on.
+
+        Others are another practice, or a dentist who works at none.
+        """
         if by.practice is None:
             return
-        shared = [
-            each
-            for each in (merged, survivor)
-            if await self._practices.is_shared(by.practice, PatientId(each.id))
-        ]
-        if shared or not {*dentists} <= {*by.calendars}:
-            raise shared_patient("merge a patient")
+        for each in patients:
+            patient = PatientId(each.id)
+            elsewhere = {*await self._reads.calendars_of(patient)} - {*by.calendars}
+            if elsewhere or await self._practices.is_shared(by.practice, patient):
+                raise shared_patient("merge a patient")
 
     async def _practices_of(self, merged: Profile) -> tuple[PracticeId, ...]:
         patient = PatientId(merged.id)
