@@ -250,22 +250,30 @@ def _announce(event: events.Event) -> Iterable[Announcement]:
 
 
 def _type_saved(event: events.AppointmentTypeSaved) -> Iterable[Announcement]:
-    """Everyone learns that it changed, and those who work at its practices the whole of it.
+    """Everyone learns that it changed, and those who work at its practice the whole of it.
 
-    Others are shown only what patients may book.
+    Others are shown only what patients may book; so is the practice that had it before.
     """
-    kind = event.after
+    kind, name = event.after, "appointment_types.updated"
     practices = {each.practice_id for each in (event.before, kind) if each}
-    channels = tuple(practice_channel(each) for each in sorted(filter(None, practices)))
-    name, to_all = "appointment_types.updated", None in practices
     if kind.is_public:
-        everyone = (AVAILABILITY_ALL, *channels)
-        yield Announcement(type=name, channels=everyone, body=kind, to_practices=to_all)
+        everyone = (AVAILABILITY_ALL, *_channels_of(practices))
+        yield Announcement(type=name, channels=everyone, body=kind, to_practices=None in practices)
         return
-    changed = TypeChangedBody(type_id=kind.id, version=kind.version)
-    yield Announcement(type=name, channels=(AVAILABILITY_ALL,), body=changed)
-    if channels or to_all:
-        yield Announcement(type=name, channels=channels, body=kind, to_practices=to_all)
+    now = {kind.practice_id}
+    before = practices - now
+    others = () if None in now else _channels_of(before)  # every practice is shown it then
+    yield Announcement(
+        type=name,
+        channels=(AVAILABILITY_ALL, *others),
+        body=TypeChangedBody(type_id=kind.id, version=kind.version),
+        to_practices=None in before,
+    )
+    yield Announcement(type=name, channels=_channels_of(now), body=kind, to_practices=None in now)
+
+
+def _channels_of(practices: Iterable[PracticeId | None]) -> tuple[Channel, ...]:
+    return tuple(practice_channel(each) for each in sorted(filter(None, practices)))
 
 
 def _moved(before: Appointment, row: Appointment) -> Iterable[Announcement]:
@@ -304,7 +312,7 @@ def _profile_saved(event: events.ProfileSaved) -> Iterable[Announcement]:
     if practices:
         yield Announcement(
             type="people.updated",
-            channels=tuple(practice_channel(each) for each in sorted(filter(None, practices))),
+            channels=_channels_of(practices),
             body=PersonBody(profile=profile),
         )
 

@@ -1,12 +1,12 @@
 """By what a patient is recognised, and how two records may be of one person."""
 
-import unicodedata
 from datetime import date
 from enum import StrEnum
 from typing import Self
 
 from actors.domain.contact import email_key, phone_key, phone_keys
 from actors.domain.profile import Profile
+from actors.domain.text import without_accents
 from actors.domain.values import value
 
 
@@ -58,7 +58,5 @@ class Traits:
 
 def name_key(name: str) -> str:
     """The words of a name in any order, without accents and case."""
-    decomposed = unicodedata.normalize("NFKD", name.casefold())
-    plain = "".join(char for char in decomposed if not unicodedata.combining(char))
-    words = "".join(char if char.isalnum() else " " for char in plain)
+    words = "".join(char if char.isalnum() else " " for char in without_accents(name))
     return " ".join(sorted(words.split()))

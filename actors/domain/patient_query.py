@@ -11,6 +11,7 @@ from itertools import groupby
 from typing import Final, Self
 
 from actors.domain.contact import dialled_beginnings, email_key
+from actors.domain.dates import is_month_first
 from actors.domain.patient_words import (
     BORN,
     NAME,
@@ -33,8 +34,6 @@ _TEXT_MAX_CHARS: Final = 200
 _NUMERIC: Final = re.compile(r"(?=.*[0-9])\+?[0-9()./\u2010-\u2015-]+", re.ASCII)
 _YEAR_FIRST: Final = re.compile(r"([0-9]{4})[-./]([0-9]{1,2})[-./]([0-9]{1,2})", re.ASCII)
 _YEAR_LAST: Final = re.compile(r"([0-9]{1,2})([-./])([0-9]{1,2})\2([0-9]{4})", re.ASCII)
-_MONTH_FIRST: Final = frozenset({"US", "PR", "VI", "GU", "AS", "MP", "UM", "PH", "FM", "MH", "PW"})
-"""Regions that write 3/8/1980 for the eighth of March."""
 _LIKE_EMAIL: Final = re.compile("[@._+0-9]")
 
 
@@ -140,7 +139,7 @@ def _date(token: str, region: str) -> date | None:
         year, month, day = found.groups()
     elif found := _YEAR_LAST.fullmatch(token):
         first, separator, second, year = found.groups()
-        month_first = separator != "." and region in _MONTH_FIRST
+        month_first = separator != "." and is_month_first(int(first), int(second), region)
         month, day = (first, second) if month_first else (second, first)
     else:
         return None

@@ -47,6 +47,12 @@ def with_line_feeds(text: str) -> str:
     return _LINE_ENDS.sub("\n", text)
 
 
+def without_accents(text: str) -> str:
+    """The text in small letters without accents, to be compared: ``müller`` as ``muller``."""
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(char for char in decomposed if not unicodedata.combining(char))
+
+
 def is_line(text: str) -> bool:
     """Whether there is neither a control character nor the end of a line."""
     return _CONTROL.search(text) is None

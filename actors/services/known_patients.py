@@ -1,12 +1,12 @@
 """Whether a practice has a patient already: by contact data, or by name and date of birth."""
 
-import unicodedata
 from collections.abc import Iterable, Iterator
 from typing import Final
 
 from actors.domain.contact import email_key, phone_keys
 from actors.domain.profile import Profile
 from actors.domain.refusals import FieldError
+from actors.domain.text import without_accents
 from actors.services.requests import NewProfile
 
 Person = Profile | NewProfile
@@ -30,8 +30,8 @@ class KnownPatients:
             for _, key in (*self._identifiers(person), *self._own_name(person)):
                 self._seen.add(key)
 
-    def enter(self, new: NewProfile) -> FieldError | None:
-        """Add a patient who is not known; otherwise by which field they are.
+    def enter(self, new: NewProfile) -> FieldError | set[int]:
+        """By which field the patient is known; else they are added, as the keys to forget them.
 
         A row that has only a name is known by the name: so a repeated import enters it once.
         """
@@ -39,8 +39,13 @@ class KnownPatients:
         for name, key in identifiers or own_name:
             if key in self._seen:
                 return FieldError(field=name, message=_KNOWN.format(name.replace("_", " ")))
-        self._seen.update(key for _, key in (*identifiers, *own_name))
-        return None
+        added = {key for _, key in (*identifiers, *own_name)} - self._seen
+        self._seen |= added
+        return added
+
+    def forget(self, added: set[int]) -> None:
+        """Take back a patient who could not be entered."""
+        self._seen -= added
 
     def _identifiers(self, person: Person) -> Iterator[tuple[str, int]]:
         """The name of a field and a hash of what identifies the person by it."""
@@ -59,6 +64,4 @@ class KnownPatients:
 
 def _folded(name: str) -> str:
     """The words of a name without case and accents."""
-    decomposed = unicodedata.normalize("NFKD", name.casefold())
-    bare = "".join(char for char in decomposed if not unicodedata.combining(char))
-    return " ".join(bare.split())
+    return " ".join(without_accents(name).split())

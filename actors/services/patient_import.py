@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import islice
@@ -34,6 +34,8 @@ _TOGETHER: Final = 16
 _PAGE: Final = 500
 RUNNING_MAX: Final = 4
 """Imports that run at one node: each keeps its file in memory."""
+EXPORTS_MAX: Final = 16
+"""Exports that run at one node: each may wait minutes for its client."""
 _RETRY_S: Final = 10.0
 
 
@@ -91,6 +93,19 @@ class ImportReport:
                 self.lines_left_out += 1
 
 
+@value
+class _Wanted:
+    """A row that is not known, and the keys by which it is from now on."""
+
+    line: int
+    new: NewProfile
+    keys: set[int]
+
+
+_Result = tuple[RowOutcome, Sequence[FieldError]]
+_ENTERED: Final[_Result] = RowOutcome.CREATED, ()
+
+
 class PatientImport:
     """Enters rows one by one: each is written as a whole, and a repetition skips those known."""
 
@@ -101,22 +116,19 @@ class PatientImport:
         of practices without one."""
         self._profiles, self._people, self._practices = profiles, people, practices
         self._turns, self._region = turns, region
-        self._running: set[PracticeId] = set()
+        self._importing: set[PracticeId] = set()
+        self._exporting: set[PracticeId] = set()
 
-    @contextmanager
-    def place(self, caller: Caller) -> Iterator[None]:
+    def place(self, caller: Caller) -> AbstractContextManager[None]:
         """The place for one import of the caller's practice, by its staff.
 
         Raises Forbidden, and RateLimited while other imports run at this node.
         """
-        practice_id = _practice(caller)
-        if practice_id in self._running or len(self._running) >= RUNNING_MAX:
-            raise RateLimited(_RETRY_S, "Another import is running; please wait until it ends")
-        self._running.add(practice_id)
-        try:
-            yield
-        finally:
-            self._running.remove(practice_id)
+        return _place(self._importing, RUNNING_MAX, caller, "import")
+
+    def export_place(self, caller: Caller) -> AbstractContextManager[None]:
+        """The place for one export, likewise."""
+        return _place(self._exporting, EXPORTS_MAX, caller, "export")
 
     async def region(self, caller: Caller) -> str:
         """The country of the caller's practice; empty if none is set. Raises Forbidden."""
@@ -142,38 +154,46 @@ class PatientImport:
             for start in range(0, len(page), _TOGETHER):
                 known.add(page[start : start + _TOGETHER])
                 await self._turns.next_slice()
+        caller = replace(caller, idempotency_key=None)  # or all rows would have the same
         report, remaining = ImportReport(), iter(rows)
         while some := list(islice(remaining, _TOGETHER)):
-            wanted: list[tuple[int, NewProfile]] = []
+            wanted: list[_Wanted] = []
             for row in some:
                 if row.new is None:
                     report.add(row.line, RowOutcome.REFUSED, *row.errors)
-                elif error := known.enter(row.new):
-                    report.add(row.line, RowOutcome.KNOWN, error)
+                elif isinstance(found := known.enter(row.new), FieldError):
+                    report.add(row.line, RowOutcome.KNOWN, found)
                 else:
                     new = replace(row.new, allow_duplicate=shared_contacts)
-                    wanted.append((row.line, new))
-            if dry_run:
-                await self._turns.next_slice()
-            created = await asyncio.gather(
-                *(self._enter(caller, new, dry_run) for _, new in wanted)
-            )
-            for (line, _), (outcome, errors) in zip(wanted, created, strict=True):
-                report.add(line, outcome, *errors)
+                    wanted.append(_Wanted(line=row.line, new=new, keys=found))
+            await self._turns.next_slice()  # whatever the rows are: a file may be all refused
+            results = [_ENTERED] * len(wanted) if dry_run else await self._entered(caller, wanted)
+            for each, (outcome, errors) in zip(wanted, results, strict=True):
+                if outcome is RowOutcome.REFUSED:
+                    known.forget(each.keys)
+                report.add(each.line, outcome, *errors)
             yield report
 
-    async def _enter(
-        self, caller: Caller, new: NewProfile, dry_run: bool
-    ) -> tuple[RowOutcome, Sequence[FieldError]]:
-        if dry_run:
-            return RowOutcome.CREATED, ()
+    async def _entered(self, caller: Caller, wanted: Sequence[_Wanted]) -> Sequence[_Result]:
+        """Raises what one of them raised, when none of them runs any more."""
+        results = await asyncio.gather(
+            *(self._enter(caller, each.new) for each in wanted), return_exceptions=True
+        )
+        entered: list[_Result] = []
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+            entered.append(result)
+        return entered
+
+    async def _enter(self, caller: Caller, new: NewProfile) -> _Result:
         try:
             await self._people.create(caller, new)
         except DuplicatePatient as error:  # entered by someone else since the import began
             return RowOutcome.KNOWN, (FieldError(field="name", message=str(error)),)
         except ValidationFailed as error:
             return RowOutcome.REFUSED, error.details
-        return RowOutcome.CREATED, ()
+        return _ENTERED
 
     async def export(self, caller: Caller) -> AsyncIterator[Sequence[Profile]]:
         """The active patients of the caller's practice, in parts; audited before the first.
@@ -196,6 +216,18 @@ class PatientImport:
             ):
                 yield page
                 after = page[-1].id
+
+
+@contextmanager
+def _place(running: set[PracticeId], most: int, caller: Caller, what: str) -> Iterator[None]:
+    practice_id = _practice(caller)
+    if practice_id in running or len(running) >= most:
+        raise RateLimited(_RETRY_S, f"Another {what} is running; please wait until it ends")
+    running.add(practice_id)
+    try:
+        yield
+    finally:
+        running.remove(practice_id)
 
 
 def _practice(caller: Caller) -> PracticeId:

@@ -5,15 +5,18 @@ client may be shown the progress, as lines of JSON.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from typing import Final
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final, TypeVar
 
 import orjson
+import structlog
 from aiohttp import web
 
 from actors.domain.refusals import Forbidden, Refusal
+from actors.ports.commits import OutcomeUnknown, StoreUnavailable
 from actors.services.patient_import import ImportReport
-from api.client_faults import check_length
+from api.client_faults import check_length, client_left
 from api.deps import DEPS
 from api.errors import error_body, to_public
 from api.http.connection import HttpConnection
@@ -26,6 +29,9 @@ from api.schemas.patient_rows import check_columns, patient_rows, patients_csv
 from api.tables.headings import patient_columns
 from api.tables.reading import Table, read_table
 
+log = structlog.get_logger(__name__)
+
+_Part = TypeVar("_Part")
 CSV: Final = "text/csv"
 LINES: Final = "application/x-ndjson"
 _UPLOAD_S: Final = 600.0
@@ -34,8 +40,6 @@ _SEND_S: Final = 60.0
 """How long a client may take to read a part of an answer."""
 _SHOWN_EVERY: Final = 500
 """Rows between two lines of progress."""
-_CHECKED_AT_ONCE: Final = 500
-"""Rows that are read at a time: about a millisecond."""
 
 
 @Route(
@@ -57,15 +61,11 @@ async def enter(call: Call[ImportOptions, None]) -> Result:
     imports = call.services.imports
     with imports.place(call.caller):
         region = await imports.region(call.caller)
-        table = await _received(call)
-        total = 0
-        for _ in table.rows():  # refuses what cannot be read, before a row is entered
-            total += 1
-            if total % _CHECKED_AT_ONCE == 0:
-                await call.services.turns.next_slice()
+        data = await _received(call)
+        table, total = await asyncio.to_thread(_read, data, call.query)
         reports = imports.run(
             call.caller,
-            patient_rows(table, region),
+            patient_rows(table, region, call.request.app[DEPS].clock.now()),
             region=region,
             shared_contacts=call.query.shared_contacts,
             dry_run=call.query.dry_run,
@@ -100,20 +100,21 @@ async def written(call: Call[None, None]) -> Result:
             "Cache-Control": "no-store",
         }
     )
-    async for page in imports.export(call.caller):
-        begins = not response.prepared
-        if begins:
-            await _begin(request, response)
-        if request.method == "HEAD":
-            break
-        async with asyncio.timeout(_SEND_S):
-            await response.write(patients_csv(page, region, heading=begins))
-    await response.write_eof()
+    with imports.export_place(call.caller), _never_half(request, response):
+        async for page in _checked(call, imports.export(call.caller)):
+            begins = not response.prepared
+            if begins:
+                await _begin(request, response)
+            if request.method == "HEAD":
+                break
+            async with asyncio.timeout(_SEND_S):
+                await response.write(patients_csv(page, region, heading=begins))
+        await response.write_eof()
     return response
 
 
-async def _received(call: Call[ImportOptions, None]) -> Table:
-    """The table that was sent. Raises ValidationFailed, and what requests are refused with."""
+async def _received(call: Call[ImportOptions, None]) -> bytes:
+    """The file that was sent. Raises what requests are refused with."""
     request, settings = call.request, call.request.app[DEPS].settings
     if media_type(request.headers) != CSV:
         raise web.HTTPUnsupportedMediaType
@@ -125,24 +126,29 @@ async def _received(call: Call[ImportOptions, None]) -> Table:
         data += chunk
         if len(data) > settings.max_import_bytes:
             raise web.HTTPRequestEntityTooLarge(settings.max_import_bytes, len(data))
-    options = call.query
+    return bytes(data)
+
+
+def _read(data: bytes, options: ImportOptions) -> tuple[Table, int]:
+    """The table and how many rows it has: what cannot be read is refused before a row is entered.
+
+    Takes seconds for a large file. Raises ValidationFailed.
+    """
     table = read_table(
-        bytes(data),
+        data,
         lambda headings: patient_columns(headings, options.headings),
         encoding=options.encoding,
         delimiter=options.delimiter,
     )
     check_columns(table)
-    return table
+    return table, sum(1 for _ in table.rows())
 
 
-async def _checked(
-    call: Call[ImportOptions, None], reports: AsyncIterator[ImportReport]
-) -> AsyncIterator[ImportReport]:
-    """The reports, while the caller may still enter patients: an import can take minutes."""
+async def _checked(call: Call[Any, None], parts: AsyncIterator[_Part]) -> AsyncIterator[_Part]:
+    """The parts, while the caller still has the practice's rights: they can take minutes."""
     claims, identity = call.request[CLAIMS], call.services.identity
-    async for report in reports:
-        yield report
+    async for part in parts:
+        yield part
         if (await identity.principal(claims)).practice != call.caller.principal.practice:
             raise Forbidden
 
@@ -151,22 +157,37 @@ async def _lines(
     call: Call[ImportOptions, None], reports: AsyncIterator[ImportReport], table: Table, total: int
 ) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Type": LINES, "Cache-Control": "no-store"})
-    await _begin(call.request, response)
     report, shown = ImportReport(), 0
     last: Mapping[str, object]
-    try:
-        async for report in reports:
-            if report.rows >= shown + _SHOWN_EVERY:
-                shown = report.rows
-                await _write(response, {"progress": {"rows": shown, "total": total}})
-        last = {"report": report_data(report, table, call.query)}
-    except Refusal as error:
-        last = error_body(
-            to_public(error), call.request[REQUEST_ID], call.request.app[DEPS].clock.now()
-        )
-    await _write(response, last)
-    await response.write_eof()
+    with _never_half(call.request, response):
+        await _begin(call.request, response)
+        try:
+            async for report in reports:
+                if report.rows >= shown + _SHOWN_EVERY:
+                    shown = report.rows
+                    await _write(response, {"progress": {"rows": shown, "total": total}})
+            last = {"report": report_data(report, table, call.query)}
+        except (Refusal, StoreUnavailable, OutcomeUnknown) as error:
+            last = error_body(
+                to_public(error), call.request[REQUEST_ID], call.request.app[DEPS].clock.now()
+            )
+        await _write(response, last)
+        await response.write_eof()
     return response
+
+
+@contextmanager
+def _never_half(request: web.Request, response: web.StreamResponse) -> Iterator[None]:
+    """If an answer that has begun fails, end its connection: no second answer, no half file."""
+    try:
+        yield
+    except Exception as error:
+        if not response.prepared or client_left(request, error):
+            raise
+        if request.transport is not None:
+            request.transport.abort()
+        if not isinstance(error, (Refusal, TimeoutError, ConnectionError)):
+            log.exception("answer_failed", path=request.path, request_id=request[REQUEST_ID])
 
 
 async def _begin(request: web.Request, response: web.StreamResponse) -> None:

@@ -4,10 +4,11 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 from actors.domain.principal import Role
-from actors.domain.profile import ConsentSource, Profile
+from actors.domain.profile import ConsentSource, Profile, check_date_of_birth
 from actors.domain.refusals import FieldError, ValidationFailed
 from actors.services.patient_import import PatientRow
 from actors.services.requests import ConsentAnswers
@@ -37,11 +38,11 @@ def check_columns(table: Table) -> None:
         )
 
 
-def patient_rows(table: Table, region: str) -> Iterator[PatientRow]:
+def patient_rows(table: Table, region: str, now: datetime) -> Iterator[PatientRow]:
     """A request for each row, or what is wrong with it. Raises ValidationFailed for the file."""
     read = _readers(region)
     for row in table.rows():
-        yield _patient(row, read)
+        yield _patient(row, read, now)
 
 
 def patients_csv(patients: Iterable[Profile], region: str, *, heading: bool) -> bytes:
@@ -50,7 +51,9 @@ def patients_csv(patients: Iterable[Profile], region: str, *, heading: bool) -> 
     UTF-8 with a byte-order mark, which spreadsheets need. No cell is a formula.
     """
     out = io.StringIO(newline="")
-    rows = csv.writer(out, delimiter="," if region in _WITH_COMMA else ";")
+    delimiter = "," if region in _WITH_COMMA else ";"
+    # all cells, so that a program with another delimiter does not find a formula behind it
+    rows = csv.writer(out, delimiter=delimiter, quoting=csv.QUOTE_ALL)
     if heading:
         out.write("\ufeff")
         rows.writerow(EXPORTED)
@@ -86,7 +89,7 @@ def _readers(region: str) -> _Readers:
     }
 
 
-def _patient(row: TableRow, readers: _Readers) -> PatientRow:
+def _patient(row: TableRow, readers: _Readers, now: datetime) -> PatientRow:
     if row.problem:
         return _refused(row, FieldError(field="row", message=row.problem))
     texts = {field: text for field, cell in row.cells.items() if (text := cells.line(cell))}
@@ -99,6 +102,8 @@ def _patient(row: TableRow, readers: _Readers) -> PatientRow:
             errors.append(FieldError(field=field, message=str(error)))
     try:
         new = load(CREATE_PROFILE, _body(texts, values))
+        if new.date_of_birth is not None:
+            check_date_of_birth(new.date_of_birth, now)
     except ValidationFailed as error:
         errors.extend(error.details)
     if errors:

@@ -5,14 +5,14 @@ from datetime import date
 from typing import Final
 
 from actors.domain.contact import with_country_code
+from actors.domain.dates import is_month_first
 
-_FORMULA: Final = re.compile(r"'*[=+\-@\t\r]")
-_UNESCAPED: Final = re.compile(r"'+[=+\-@\t\r]")
+_FORMULA: Final = re.compile(r"'*[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]")
+"""Also the full-width forms of the signs, which some spreadsheets take for them."""
+_UNESCAPED: Final = re.compile(r"'+[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]")
 _BREAKS: Final = re.compile(r"[\t\r\n]+")
 _YEAR_FIRST: Final = re.compile(r"(\d{4})([-/.]?)(\d{2})\2(\d{2})(?:[T ]00:00(?::00(?:\.0+)?)?)?")
 _YEAR_LAST: Final = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4})(?: 0{1,2}:00(?::00)?)?")
-_MONTH_FIRST: Final = frozenset({"US", "PR", "VI", "GU", "AS", "MP", "UM", "PH", "FM", "MH", "PW"})
-"""Regions that write 3/8/1980 for the eighth of March."""
 _YES: Final = frozenset({"yes", "y", "true", "1", "x", "ja", "j", "wahr"})
 _NO: Final = frozenset({"no", "n", "false", "0", "nein", "falsch"})
 _LANGUAGES: Final = {"german": "de", "deutsch": "de", "english": "en", "englisch": "en"}
@@ -39,15 +39,10 @@ def birth_date(text: str, region: str) -> str:
         year, _, month, day = found.groups()
     elif found := _YEAR_LAST.fullmatch(text):
         first, separator, second, year = found.groups()
-        month_first = separator != "." and region in _MONTH_FIRST
+        month_first = separator != "." and is_month_first(int(first), int(second), region)
+        if month_first is None:
+            raise UnreadableCell("day or month? The region does not tell: write 1980-03-08")
         month, day = (first, second) if month_first else (second, first)
-        if (
-            not region
-            and separator != "."
-            and first != second
-            and max(int(first), int(second)) < 13
-        ):
-            raise UnreadableCell("day or month? The practice has no region: write 1980-03-08")
     else:
         raise UnreadableCell("must be a date like 1980-03-08 or 08.03.1980")
     try:

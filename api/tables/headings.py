@@ -1,11 +1,11 @@
 """Which heading names which field: in English, in German, as other programs export them."""
 
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 from actors.domain.refusals import ValidationFailed
+from actors.domain.text import without_accents
 
 PATIENT_HEADINGS: Final[Mapping[str, str]] = {
     "name": "name fullname patientname patient displayname vollstandigername patientenname",
@@ -42,8 +42,7 @@ VISIT_HEADINGS: Final[Mapping[str, str]] = {
 
 def plain_heading(text: str) -> str:
     """A heading without case, accents, spaces and punctuation."""
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
-    return re.sub(r"[\W_]|\d+$", "", "".join(c for c in decomposed if not unicodedata.combining(c)))
+    return re.sub(r"[\W_]|\d+$", "", without_accents(text))
 
 
 def recognised(

@@ -4,6 +4,7 @@ import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import count
 from typing import Final
 
 from actors.domain.refusals import ValidationFailed
@@ -11,6 +12,9 @@ from api.tables.decoding import Encoding, encoding_of, lines_of, refuse_file
 
 COLUMNS_MAX: Final = 200
 ROWS_MAX: Final = 200_000
+"""Records after the heading, empty ones included."""
+RECORD_MAX_CHARS: Final = 300_000
+RECORD_MAX_LINES: Final = 1_000
 CELL_MAX_CHARS: Final = 10_000
 _SEPARATOR_LINE: Final = "sep="
 """Excel's own first line, which names the delimiter."""
@@ -66,9 +70,7 @@ class Table:
         """The records after the heading, without empty lines. Raises ValidationFailed."""
         records = _records(self.data, self.encoding, self.delimiter)
         next(records)
-        for number, (line, cells) in enumerate(records):
-            if number >= ROWS_MAX:
-                raise refuse_file(f"has more than {ROWS_MAX:,} rows: divide it")
+        for line, cells in records:
             yield self._row(line, cells)
 
     def _row(self, line: int, cells: Sequence[str]) -> TableRow:
@@ -124,23 +126,54 @@ def _records(
     data: bytes, encoding: Encoding, delimiter: Delimiter
 ) -> Iterator[tuple[int, Sequence[str]]]:
     """The line and the cells of each record that has any text."""
-    reader = csv.reader(lines_of(data, encoding), delimiter=delimiter.character, strict=True)
+    lines = _RecordLines(lines_of(data, encoding))
+    reader = csv.reader(lines, delimiter=delimiter.character, strict=True)
     begins = 1
-    while True:
+    for number in count():
+        lines.begin_record(begins)
         try:
             cells = next(reader, None)
         except csv.Error as error:
             raise refuse_file(f"line {begins:,}: {_reason(error)}") from None
         if cells is None:
             return
-        is_first = begins == 1
+        if number > ROWS_MAX:
+            raise refuse_file(f"has more than {ROWS_MAX:,} rows, empty ones included: divide it")
         line, begins = begins, reader.line_num + 1
-        if is_first and cells and cells[0].lower().startswith(_SEPARATOR_LINE):
+        if not number and cells and cells[0].lower().startswith(_SEPARATOR_LINE):
             continue
         if len(cells) > COLUMNS_MAX:
             raise refuse_file(f"line {line:,} has more than {COLUMNS_MAX} cells")
         if any(map(str.strip, cells)):
             yield line, cells
+
+
+class _RecordLines:
+    """Lines for a csv.reader, which otherwise collects a record of any size.
+
+    A quote that is not closed, or text like ``"a<LF>","a<LF>"``, is one record until its end.
+    """
+
+    def __init__(self, lines: Iterator[str]) -> None:
+        self._lines = lines
+        self.begin_record(1)
+
+    def begin_record(self, line: int) -> None:
+        self._begins, self._count, self._chars = line, 0, 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        self._count += 1
+        self._chars += len(line)
+        if self._count > RECORD_MAX_LINES or self._chars > RECORD_MAX_CHARS:
+            raise refuse_file(
+                f"line {self._begins:,} begins a row of more than {RECORD_MAX_LINES:,} lines or"
+                f" {RECORD_MAX_CHARS:,} characters: is a quote missing?"
+            )
+        return line
 
 
 def _reason(error: csv.Error) -> str:

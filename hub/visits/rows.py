@@ -1,7 +1,6 @@
 """Rows of a file of visits: when, of whom, with whom."""
 
 import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
@@ -9,6 +8,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from actors.domain.contact import with_country_code
+from actors.domain.text import without_accents
 from api.tables import cells
 from api.tables.reading import TableRow
 
@@ -56,8 +56,7 @@ class VisitRow:
 
 def plain(text: str) -> str:
     """A name without case, accents, punctuation and titles, to be compared."""
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
-    bare = "".join(char for char in decomposed if not unicodedata.combining(char))
+    bare = without_accents(text)
     words = re.sub(r"[\W_]+", " ", bare).split()
     return " ".join(word for word in words if word not in ("dr", "med", "dent", "prof")) or bare
 

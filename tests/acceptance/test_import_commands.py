@@ -66,7 +66,7 @@ async def test_a_file_is_imported_and_written_back(run: Callable[..., Ran]) -> N
     assert (code, json.loads(out)["created"]) == (1, 1)
     code, out, _ = await asyncio.to_thread(run, "export-patients", "out.csv")
     assert code == 0, out
-    assert lines_of("out.csv")[1:] == ["Zora Größe;;'+49 30 1234567;;;;"]
+    assert lines_of("out.csv")[1:] == ['"Zora Größe";"";"\'+49 30 1234567";"";"";"";""']
     code, out, _ = await asyncio.to_thread(run, "import-patients", "out.csv")
     assert (code, out.splitlines()[-1]) == (0, "1 rows: 0 entered, 1 known already, 0 refused.")
 

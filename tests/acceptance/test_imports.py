@@ -4,14 +4,22 @@ import asyncio
 import json
 from typing import Any
 
+import aiohttp
 import pytest
 
+from actors.ports.commits import StoreUnavailable
+from actors.services.caller import Caller
+from actors.services.people import People
+from actors.services.requests import NewProfile
+from api.schemas.patient_rows import EXPORTED
 from api.settings import ApiSettings
+from store.repositories.profiles import ProfileRepository
 from tests.acceptance.conftest import OpenClinic
 from tests.support.api import Answer
 from tests.support.clinic import Clinic
 from tests.support.database import rows
 from tests.support.eventually import eventually
+from tests.support.logs import Logs
 
 HEADING = "Name;Geburtsdatum;Telefon;E-Mail;Krankenkasse\n"
 FILE = (
@@ -201,14 +209,68 @@ async def test_a_client_can_follow_the_progress(clinic: Clinic) -> None:
     assert lines[-1]["report"]["created"] == 1_200
 
 
-async def followed(clinic: Clinic, text: str) -> list[dict[str, Any]]:
+def failing_at(monkeypatch: pytest.MonkeyPatch, row: str, error: Exception) -> None:
+    """Let the entering of a row fail."""
+    create = People.create
+
+    async def failing(people: People, caller: Caller, new: NewProfile) -> Any:
+        if new.name == row:
+            raise error
+        return await create(people, caller, new)
+
+    monkeypatch.setattr(People, "create", failing)
+
+
+async def test_an_import_whose_database_goes_away_ends_with_an_error_line(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing_at(monkeypatch, "Patient No 700", StoreUnavailable())
+    text = "Name\n" + "".join(f"Patient No {n}\n" for n in range(800))
+    progress, last = await followed(clinic, text, dry_run=False)
+    assert "progress" in progress
+    assert last["error"]["code"] == "UNAVAILABLE"
+
+
+async def test_an_import_that_fails_ends_its_connection(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch, logs: Logs
+) -> None:
+    failing_at(monkeypatch, "Patient No 3", RuntimeError("a fault of the hub"))
+    text = "Name\n" + "".join(f"Patient No {n}\n" for n in range(20))
+    with pytest.raises(aiohttp.ClientError):
+        await followed(clinic, text, dry_run=False)
+    assert [line["path"] for line in logs.lines("answer_failed")] == ["/api/imports"]
+
+
+async def test_an_export_ends_with_the_rights_of_who_began_it(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, pages = ProfileRepository.of_practice, []
+
+    async def one_by_one(*args: Any, **how: Any) -> Any:
+        page = await read(*args, **{**how, "limit": 1})
+        pages.append(page)
+        if len(pages) == 1:
+            gone = {"active": False}
+            ended = await clinic.admin.put(f"/api/profiles/{clinic.staff[0].id}", gone)
+            assert ended.status == 200
+        return page
+
+    monkeypatch.setattr(ProfileRepository, "of_practice", one_by_one)
+    with pytest.raises(aiohttp.ClientError):
+        await clinic.api(clinic.staff[0]).get("/api/exports")
+    assert len(pages) == 1
+
+
+async def followed(clinic: Clinic, text: str, *, dry_run: bool = True) -> list[dict[str, Any]]:
     headers = {
         "Authorization": f"Bearer {clinic.staff[0].token}",
         "Content-Type": "text/csv",
         "Accept": "application/x-ndjson",
     }
     async with clinic.session.post(
-        f"{clinic.url}/api/imports?dry_run=true", data=text.encode(), headers=headers
+        f"{clinic.url}/api/imports?dry_run={str(dry_run).lower()}",
+        data=text.encode(),
+        headers=headers,
     ) as response:
         assert response.status == 200
         assert response.headers["X-Content-Type-Options"] == "nosniff"
@@ -264,10 +326,10 @@ async def test_the_export_is_what_the_import_reads(clinic: Clinic) -> None:
     assert answer.status == 200
     assert answer.headers["Content-Disposition"] == 'attachment; filename="patients.csv"'
     lines = answer.body.removeprefix("\ufeff").splitlines()
-    assert lines[0] == "name;date_of_birth;phone;email;language;consent_email;consent_sms"
+    assert lines[0].replace('"', "").split(";") == [*EXPORTED]
     assert sorted(lines[1:]) == [
-        '"Jürgen ""J""";;;;;;',
-        "'=cmd();;'+43 1 5131234;;;;yes",
+        '"\'=cmd()";"";"\'+43 1 5131234";"";"";"";"yes"',
+        '"Jürgen ""J""";"";"";"";"";"";""',
     ]
     assert counts(await report(clinic, answer.body, number=1)) == (0, 2, 0)
     assert counts(await report(clinic, answer.body, number=0)) == (2, 0, 0)
@@ -284,10 +346,10 @@ async def test_the_export_has_the_active_patients_of_the_practice_and_is_audited
     assert (await desk.put(f"/api/profiles/{gone.id}", {"active": False})).status == 200
     await clinic.book(walk_in, dentist=clinic.dentists[2])
     exported = (await desk.get("/api/exports")).body
-    assert f"{walk_in.name};" in exported
-    assert f"{gone.name};" not in exported
+    assert f'"{walk_in.name}";' in exported
+    assert f'"{gone.name}";' not in exported
     there = (await clinic.api(clinic.staff[1]).get("/api/exports")).body
-    assert [line.partition(";")[0] for line in there.splitlines()[1:]] == [walk_in.name]
+    assert [line.split('"')[1] for line in there.splitlines()[1:]] == [walk_in.name]
     entries = rows(
         clinic.database,
         "SELECT resource_id, on_behalf_of FROM audit_log WHERE action = 'patients.exported'",

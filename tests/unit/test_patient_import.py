@@ -1,5 +1,8 @@
 """What an import knows, lists and keeps others from."""
 
+import asyncio
+import contextlib
+from dataclasses import replace
 from datetime import date
 from typing import Any, cast
 
@@ -15,9 +18,11 @@ from actors.domain.refusals import (
     RateLimited,
     ValidationFailed,
 )
+from actors.ports.commits import StoreUnavailable
 from actors.services.caller import Caller
 from actors.services.known_patients import KnownPatients
 from actors.services.patient_import import (
+    EXPORTS_MAX,
     LISTED_MAX,
     RUNNING_MAX,
     ImportReport,
@@ -51,8 +56,8 @@ def known(*people: NewProfile | Profile, shared: bool = False) -> KnownPatients:
     return found
 
 
-def field_of(error: FieldError | None) -> str | None:
-    return error.field if error else None
+def field_of(error: FieldError | set[int]) -> str | None:
+    return error.field if isinstance(error, FieldError) else None
 
 
 @pytest.mark.parametrize(
@@ -79,12 +84,12 @@ def test_a_patient_is_known_by_contact_data_or_name_and_birth(
     )
     people = known(ada)
     assert field_of(people.enter(row)) == field
-    assert people.enter(row) is not None, "it is known from then on"
+    assert field_of(people.enter(row)) is not None, "it is known from then on"
 
 
 def test_shared_contact_data_identify_together_with_the_name() -> None:
     people = known(new("Ada", phone="+43 664 1234567"), shared=True)
-    assert people.enter(new("Bo", phone="+43 664 1234567")) is None
+    assert field_of(people.enter(new("Bo", phone="+43 664 1234567"))) is None
     assert field_of(people.enter(new("ada", phone="0664 1234567"))) == "phone"
 
 
@@ -102,9 +107,16 @@ class _People:
 
     def __init__(self) -> None:
         self.entered: list[str] = []
+        self.callers: list[Caller] = []
 
-    async def create(self, _: Caller, person: NewProfile) -> None:
+    async def create(self, caller: Caller, person: NewProfile) -> None:
+        self.callers.append(caller)
         match person.name:
+            case "Away":
+                raise StoreUnavailable
+            case "Slow":
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
             case "Meanwhile":
                 raise DuplicatePatient
             case "Invalid":
@@ -117,11 +129,61 @@ class _Nobody:
         return []
 
 
-async def test_a_row_that_is_refused_when_it_is_written_is_reported() -> None:
-    people = _People()
-    imports = PatientImport(
+def importing(people: _People) -> PatientImport:
+    return PatientImport(
         cast("Any", _Nobody()), cast("Any", people), cast("Any", None), Turns(), ""
     )
+
+
+async def test_a_file_of_known_and_refused_rows_lets_others_run() -> None:
+    beats = 0
+
+    async def heart() -> None:
+        nonlocal beats
+        while True:
+            beats += 1
+            await asyncio.sleep(0)
+
+    beating = asyncio.create_task(heart())
+    same = [PatientRow(line=line, new=new("Ada")) for line in range(160)]
+    wrong = [PatientRow(line=line, errors=(ERROR,)) for line in range(160)]
+    async for _ in importing(_People()).run(staff("a"), (*same, *wrong), region=""):
+        pass
+    beating.cancel()
+    assert beats >= 20, "once for every few rows"
+
+
+async def test_the_key_of_the_request_is_not_that_of_its_rows() -> None:
+    people = _People()
+    caller = replace(staff("a"), idempotency_key="once")
+    rows = [PatientRow(line=2, new=new("Ada"))]
+    assert [each async for each in importing(people).run(caller, rows, region="")]
+    assert [each.idempotency_key for each in people.callers] == [None]
+
+
+async def test_no_row_is_written_after_an_import_has_failed() -> None:
+    people = _People()
+    names = ("Slow", "Away")
+    rows = [PatientRow(line=line, new=new(name)) for line, name in enumerate(names, 2)]
+    with pytest.raises(StoreUnavailable):
+        [each async for each in importing(people).run(staff("a"), rows, region="")]
+    assert people.entered == ["Slow"], "before the import has ended"
+
+
+async def test_a_row_that_was_refused_is_not_known() -> None:
+    imports, phone = importing(_People()), "+43 664 1234567"
+    refused = [PatientRow(line=line, new=new("Invalid", phone=phone)) for line in range(1)]
+    others = [PatientRow(line=line, errors=(ERROR,)) for line in range(1, 16)]
+    right = [PatientRow(line=16, new=new("Ada", phone=phone))]
+    reports = [
+        each async for each in imports.run(staff("a"), (*refused, *others, *right), region="")
+    ]
+    assert (reports[-1].created, reports[-1].known) == (1, 0)
+
+
+async def test_a_row_that_is_refused_when_it_is_written_is_reported() -> None:
+    people = _People()
+    imports = importing(people)
     names = ("Ada", "Meanwhile", "Invalid", "Bo")
     rows = [PatientRow(line=line, new=new(name)) for line, name in enumerate(names, 2)]
     reports = [each async for each in imports.run(staff("a"), rows, region="")]
@@ -147,6 +209,21 @@ def test_one_import_of_a_practice_runs_at_a_time() -> None:
     assert RUNNING_MAX < 10
     with pytest.raises(RateLimited):
         _take(imports, RUNNING_MAX + 1)
+
+
+def test_exports_are_limited_apart_from_imports() -> None:
+    nothing = cast("Any", None)
+    imports = PatientImport(nothing, nothing, nothing, Turns(), "")
+    with contextlib.ExitStack() as running:
+        running.enter_context(imports.place(staff("a")))
+        running.enter_context(imports.export_place(staff("a")))
+        with pytest.raises(RateLimited, match="export"):
+            running.enter_context(imports.export_place(staff("a")))
+    with contextlib.ExitStack() as running:
+        for number in range(EXPORTS_MAX):
+            running.enter_context(imports.export_place(staff(f"practice-{number}")))
+        with pytest.raises(RateLimited):
+            running.enter_context(imports.export_place(staff("b")))
 
 
 def _take(imports: PatientImport, count: int) -> None:

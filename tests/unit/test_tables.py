@@ -1,5 +1,6 @@
 """Files of patients, as other programs write them, become requests; and back."""
 
+import csv
 from datetime import date
 
 import pytest
@@ -16,7 +17,15 @@ from api.schemas.patient_rows import check_columns, patient_rows, patients_csv
 from api.tables.cells import UnreadableCell, birth_date, escaped, line, phone_number, yes_or_no
 from api.tables.decoding import LINE_MAX_CHARS, Encoding
 from api.tables.headings import patient_columns
-from api.tables.reading import COLUMNS_MAX, ROWS_MAX, Delimiter, Table, read_table
+from api.tables.reading import (
+    COLUMNS_MAX,
+    RECORD_MAX_CHARS,
+    RECORD_MAX_LINES,
+    ROWS_MAX,
+    Delimiter,
+    Table,
+    read_table,
+)
 from tests.support.clock import FakeClock
 
 NOW = FakeClock().now()
@@ -30,7 +39,7 @@ def table_of(text: str | bytes, **mapped: str) -> Table:
 def rows_of(text: str | bytes, region: str = "AT", **mapped: str) -> list[PatientRow]:
     table = table_of(text, **mapped)
     check_columns(table)
-    return list(patient_rows(table, region))
+    return list(patient_rows(table, region, NOW))
 
 
 def only(text: str | bytes, region: str = "AT") -> dict[str, object]:
@@ -124,7 +133,7 @@ def test_a_big_endian_file_with_its_mark_is_read() -> None:
 def test_an_old_encoding_can_be_named() -> None:
     data = "Name\nJürgen".encode("cp850")
     table = read_table(data, lambda each: patient_columns(each, {}), encoding=Encoding.DOS_850)
-    assert [row.new.name for row in patient_rows(table, "AT") if row.new] == ["Jürgen"]
+    assert [row.new.name for row in patient_rows(table, "AT", NOW) if row.new] == ["Jürgen"]
 
 
 @pytest.mark.parametrize(
@@ -139,6 +148,10 @@ def test_an_old_encoding_can_be_named() -> None:
         (b"Name\n" + b"x," * LINE_MAX_CHARS, "line 2 is too long"),
         (b"Name" + b";x" * COLUMNS_MAX + b"\nAda", "more than 200 cells"),
         (b"Name\n" + b"A\n" * (ROWS_MAX + 1), "more than 200,000 rows"),
+        (b"\n" * (ROWS_MAX + 2), "more than 200,000 rows"),
+        (b"Name\n" + b",,,\n" * (ROWS_MAX + 1), "more than 200,000 rows"),
+        (b'Name\n"' + b'a\n","' * RECORD_MAX_LINES, "line 2 begins a row of more than 1,000"),
+        (b"Name\n" + b"x," * RECORD_MAX_CHARS, "or 300,000 characters"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_refused(data: bytes, said: str) -> None:
@@ -188,6 +201,9 @@ def test_a_row_is_refused_with_its_line_and_every_wrong_field() -> None:
         ("3/8/1980", "US", date(1980, 3, 8)),
         ("13/8/1980", "", date(1980, 8, 13)),
         ("8/8/1980", "", date(1980, 8, 8)),
+        ("13/8/1980", "CA", date(1980, 8, 13)),
+        ("8/13/1980", "CA", date(1980, 8, 13)),
+        ("8.3.1980", "CA", date(1980, 3, 8)),
     ],
 )
 def test_a_date_of_birth_is_read_as_the_region_writes_it(text: str, region: str, day: date) -> None:
@@ -202,6 +218,7 @@ def test_a_date_of_birth_is_read_as_the_region_writes_it(text: str, region: str,
         ("13/13/1980", "AT"),
         ("8/13/1980", "AT"),
         ("8/3/1980", ""),
+        ("8/3/1980", "CA"),
         ("8.3/1980", "AT"),
         ("1980", "AT"),
         ("March 8, 1980", "US"),
@@ -246,10 +263,24 @@ def test_a_consent_of_a_file_has_the_import_as_its_source() -> None:
 # --- there and back ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("text", ["=cmd()", "+1", "-1", "@x", "'=cmd()", "''+", "=", "'"])
+@pytest.mark.parametrize(
+    "text", ["=cmd()", "+1", "-1", "@x", "'=cmd()", "''+", "=", "'", "\uff1dcmd()", "\uff20x"]
+)
 def test_a_formula_is_text_and_is_written_escaped(text: str) -> None:
-    assert escaped(text)[:1] not in "=+-@"
+    assert escaped(text)[:1] not in "=+-@\uff1d\uff0b\uff0d\uff20"
     assert line(escaped(text)) == text
+
+
+@pytest.mark.parametrize(("region", "other"), [("AT", ","), ("US", ";")])
+def test_no_cell_is_a_formula_for_a_program_with_another_delimiter(region: str, other: str) -> None:
+    evil = Profile(id=ProfileId("p"), role=Role.PATIENT, name=f"Ada{other}=cmd()")
+    text = patients_csv([evil], region, heading=False).decode()
+    cells = next(csv.reader([text], delimiter=other))
+    assert not [each for each in cells if each.startswith("=")]
+
+
+def test_a_date_of_birth_to_come_is_refused_while_it_is_read() -> None:
+    assert row_errors("Name;Geburtsdatum\nAda;2999-03-08\n") == [(2, "date_of_birth")]
 
 
 def test_a_formula_in_a_name_is_stored_as_it_is() -> None:
@@ -287,7 +318,7 @@ def _patients(draw: st.DrawFn) -> Profile:
 @given(st.lists(_patients(), max_size=5), st.sampled_from(["AT", "US", ""]))
 def test_a_written_file_is_read_as_the_same_patients(patients: list[Profile], region: str) -> None:
     data = patients_csv((), region, heading=True) + patients_csv(patients, region, heading=False)
-    assert data.startswith(b"\xef\xbb\xbfname")
+    assert data.startswith(b'\xef\xbb\xbf"name"')
     read = rows_of(data, region)
     assert [_shown(row.new) for row in read] == [_shown(each) for each in patients], [
         row.errors for row in read

@@ -158,5 +158,10 @@ def test_of_another_type_everyone_learns_only_that_it_changed() -> None:
     assert told(CHECKUP, hidden) == [((AVAILABILITY_ALL,), False, False), ((), True, True)]
     ours = replace(CHECKUP, practice_id=HERE, active=False)
     theirs = replace(ours, practice_id=THERE)
-    both = (practice_channel(HERE), practice_channel(THERE))
-    assert told(ours, theirs) == [((AVAILABILITY_ALL,), False, False), (both, False, True)]
+    here, there = practice_channel(HERE), practice_channel(THERE)
+    assert told(ours, theirs) == [
+        ((AVAILABILITY_ALL, here), False, False),
+        ((there,), False, True),
+    ], "the practice that had it does not see what it is now"
+    assert told(hidden, ours) == [((AVAILABILITY_ALL,), True, False), ((here,), False, True)]
+    assert told(ours, hidden) == [((AVAILABILITY_ALL,), False, False), ((), True, True)]
