@@ -178,6 +178,8 @@ class Announcement:
     """If set, also goes to ``practices:*`` of this patient's practices, in the same way."""
     to_practices: bool = False
     """Whether it also goes to ``practices:*`` of every practice, in the same way."""
+    except_practice: PracticeId | None = None
+    """Of these, the one that another announcement is for."""
 
 
 MOVED_AWAY: Final = "appointment.moved_away"
@@ -268,6 +270,7 @@ def _type_saved(event: events.AppointmentTypeSaved) -> Iterable[Announcement]:
         channels=(AVAILABILITY_ALL, *others),
         body=TypeChangedBody(type_id=kind.id, version=kind.version),
         to_practices=None in before,
+        except_practice=kind.practice_id,
     )
     yield Announcement(type=name, channels=_channels_of(now), body=kind, to_practices=None in now)
 

@@ -133,7 +133,8 @@ def _with_peoples_channels(turn: Turn, sql: WriteStatements) -> Plan[Turn]:
             announcement = replace(announcement, channels=channels, practices_of=None)
         if announcement.to_practices:
             rows = yield from execute(sql.every_practice)
-            every = [practice_channel(practice) for (practice,) in rows]
+            others = (one for (one,) in rows if one != announcement.except_practice)
+            every = map(practice_channel, others)
             channels = tuple(dict.fromkeys((*announcement.channels, *every)))
             announcement = replace(announcement, channels=channels, to_practices=False)
         if announcement.channels:

@@ -170,6 +170,7 @@ async def test_a_changed_type_is_told_whole_to_its_practice(clinic: Clinic) -> N
     assert await told(desk, here, version=version) == saved
     changed = await told(patient, "availability:all", version=version)
     assert changed == {"id": saved["id"], "version": version}
+    assert await told(other, there, version=version) == changed
     saved = await change(clinic, "check-up", description="Secret")
     assert await told(desk, here, version=version + 1) == saved
     await told(patient, "availability:all", version=version + 1)
