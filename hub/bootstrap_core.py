@@ -26,7 +26,9 @@ from actors.services.duplicates import Duplicates
 from actors.services.identity import Identity
 from actors.services.merging import Merging
 from actors.services.patient_import import PatientImport
+from actors.services.patient_lookups import PatientLookups
 from actors.services.people import People
+from actors.services.practice_patients import PracticePatients
 from actors.services.practices import Practices
 from actors.services.records import Records
 from actors.services.replays import Replays
@@ -37,6 +39,7 @@ from actors.services.webhooks import Webhooks
 from actors.tasks import Spawn, Tasks
 from actors.turns import Turns
 from api.auth import TokenVerifier
+from api.ratelimit import RateLimiter
 from api.realtime.rooms.broadcaster import RoomBroadcaster
 from api.realtime.rooms.deps import RoomsContext
 from api.realtime.rooms.fairness import TimeSlice
@@ -139,7 +142,9 @@ def _core(
     directory = Directory(store.profiles)
     records = Records(store.records, clock, base.new_id, stored)
     consents = ConsentCheck(store.consents, clock, config.chatbot)
-    practices = Practices(store.practices, directory, records)
+    practices = Practices(
+        store.practices, directory, records, dentists_see=config.practice.dentists_see
+    )
     catalog = Catalog(store.calendars.load_types, records, practices)
     identity = Identity(store.profiles, directory, practices, records, consents)
     verifier = TokenVerifier(config.auth, clock)
@@ -240,6 +245,13 @@ def build_services(core: Core, calendars: Calendars, connections: Connections) -
         identity=core.identity,
         access=access,
         people=People(store.profiles, directory, core.practices, records, connections, duplicates),
+        lookups=PatientLookups(
+            store.profiles,
+            core.practices,
+            clock,
+            people=_per_hour(config.practice.lookups_per_hour, clock),
+            chatbots=_per_hour(config.chatbot.lookups_per_hour, clock),
+        ),
         practices=core.practices,
         duplicates=duplicates,
         merging=Merging(directory, core.practices, store.practices, records, connections),
@@ -250,6 +262,7 @@ def build_services(core: Core, calendars: Calendars, connections: Connections) -
             turns,
             config.practice.region,
         ),
+        practice_patients=PracticePatients(store.practices, store.profiles, directory, records),
         catalog=catalog,
         availability=Availability(
             calendars,
@@ -298,3 +311,7 @@ def build_services(core: Core, calendars: Calendars, connections: Connections) -
             settings=config.chatbot,
         ),
     )
+
+
+def _per_hour(most: int, clock: Clock) -> RateLimiter:
+    return RateLimiter(rate_per_s=most / 3_600, burst=most, monotonic=clock.monotonic)

@@ -36,7 +36,7 @@ from actors.domain.ids import (
     PatientId,
     PracticeId,
 )
-from actors.domain.practice import Practice
+from actors.domain.practice import Practice, PracticePatient
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
 from actors.domain.schedule import Closure, Schedule
@@ -147,6 +147,7 @@ Body = (
     Appointment
     | MovedAwayBody
     | Practice
+    | PracticePatient
     | LinkedBody
     | MergedBody
     | SurvivorBody
@@ -246,6 +247,12 @@ def _announce(event: events.Event) -> Iterable[Announcement]:
                 type="practice.linked",
                 channels=(user_profile_channel(profile.id),),
                 body=LinkedBody(practice_id=practice_id, patient_id=patient_id, name=profile.name),
+            )
+        case events.PracticePatientSaved(after=kept, patient=profile):
+            yield Announcement(
+                type="patient.updated",
+                channels=(practice_channel(kept.practice_id),),
+                body=PatientChangedBody(patient_id=kept.patient_id, version=profile.version),
             )
         case events.AppointmentTypeSaved():
             yield from _type_saved(event)

@@ -11,7 +11,7 @@ from actors.domain.appointment import Appointment, AppointmentType
 from actors.domain.consent import Consent
 from actors.domain.ids import DentistId, PracticeId
 from actors.domain.likeness import Traits
-from actors.domain.practice import Practice
+from actors.domain.practice import Practice, PracticePatient
 from actors.domain.profile import Profile
 from actors.domain.schedule import Schedule
 from actors.domain.values import value
@@ -123,6 +123,15 @@ class PatientsMerged:
 
 
 @value
+class PracticePatientSaved:
+    """What a practice keeps of a patient was changed."""
+
+    before: PracticePatient
+    after: PracticePatient
+    patient: Profile
+
+
+@value
 class PracticeSaved:
     """A practice was created (``before`` is ``None``) or changed."""
 
@@ -178,6 +187,7 @@ RecordEvent = (
     ProfileSaved
     | PatientLinked
     | PatientsMerged
+    | PracticePatientSaved
     | PracticeSaved
     | AppointmentTypeSaved
     | WebhookSaved

@@ -1,5 +1,6 @@
 """Principals: the effective person of a request, and the party acting for them."""
 
+from dataclasses import field
 from enum import StrEnum
 
 from actors.domain.ids import DentistId, PracticeId, ProfileId
@@ -36,6 +37,14 @@ class Principal:
     """The practice at which a dentist or staff works."""
     calendars: tuple[DentistId, ...] = ()
     """Of staff: the calendars of the practice, in order of id."""
+
+    colleagues: tuple[DentistId, ...] = field(default=(), compare=False)
+    """Of a dentist who sees all patients of the practice: its dentists, themselves included."""
+
+    @property
+    def sight(self) -> PracticeId | None:
+        """The practice of which all patients are shown."""
+        return self.practice if self.role is Role.STAFF or self.colleagues else None
 
     @property
     def scope(self) -> str:

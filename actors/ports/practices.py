@@ -1,10 +1,12 @@
 """Reads of practices."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Protocol
 
 from actors.domain.ids import DentistId, PatientId, PracticeId
-from actors.domain.practice import Practice
+from actors.domain.practice import Practice, PracticePatient
+from actors.domain.principal import Principal
 
 
 class PracticeReads(Protocol):
@@ -20,6 +22,16 @@ class PracticeReads(Protocol):
 
     async def has_patient(self, practice_id: PracticeId, patient_id: PatientId) -> bool:
         """Whether the patient was entered or linked there, or was booked there."""
+        ...
+
+    async def patient_of(
+        self, practice_id: PracticeId, patient_id: PatientId
+    ) -> PracticePatient | None:
+        """What the practice keeps of a patient. Of one who only booked, nothing is stored yet."""
+        ...
+
+    async def has_looked_up(self, by: Principal, patient_id: PatientId, since: datetime) -> bool:
+        """Whether the principal found the patient by two identifiers at that time or later."""
         ...
 
     async def is_only_linked(self, practice_id: PracticeId, patient_id: PatientId) -> bool:

@@ -1,6 +1,7 @@
 """People: reading their profiles, auditing searches, and ending their connections."""
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Final, Protocol
 
 from actors.domain.ids import PatientId, PracticeId, ProfileId
@@ -19,16 +20,14 @@ class ProfilePage:
     total: int
     next_after: tuple[str, ProfileId] | None
     """Name and id of the last row, if there are more."""
-    own: frozenset[ProfileId] = frozenset()
-    """In a search: patients whose contact data the searching dentist may see."""
 
 
 class Profiles(Protocol):
     """Reads profiles.
 
-    ``by_subject``, ``by_id`` and ``adoptable`` serve the hub itself, for instance to find the
-    person of a token. ``dentists``, ``own_patient`` and ``search`` read with the caller's
-    rights, and return only the fields that the caller may see. Raises StoreUnavailable.
+    ``by_subject``, ``by_id``, ``adoptable`` and ``identified`` serve the hub itself, for instance
+    to find the person of a token. ``dentists``, ``own_patient`` and ``search`` read with the
+    caller's rights, and return only the fields that the caller may see. Raises StoreUnavailable.
     """
 
     async def by_subject(self, subject: str) -> Profile | None: ...
@@ -37,6 +36,16 @@ class Profiles(Protocol):
 
     async def adoptable(self, email: str) -> Sequence[Profile]:
         """Active patients without a subject who have this e-mail in any case; at most 2."""
+        ...
+
+    async def identified(
+        self, contact: str, date_of_birth: date, *, region: str | None = None
+    ) -> Sequence[Profile]:
+        """Active patients with this telephone number or e-mail address, and date of birth.
+
+        At most 2. ``region`` is the country of telephone numbers without a country code;
+        ``None``: as set.
+        """
         ...
 
     async def dentists(
@@ -49,11 +58,11 @@ class Profiles(Protocol):
         ...
 
     async def own_patient(self, by: Principal, patient_id: PatientId) -> Profile | None:
-        """The patient, if they belong to this dentist, or to the practice of this staff.
+        """The patient, if they belong to this dentist, or to the practice that the caller sees.
 
-        They belong to a dentist who entered them or has an appointment with them that was
-        booked; to a practice, if that holds for one of its dentists or they were entered or
-        linked there.
+        They belong to a dentist who entered them, or with whom they booked or had or will have
+        a visit; to a practice, if that holds for one of its dentists or they were entered or
+        linked there. A booking that only others made and that was cancelled counts for neither.
         """
         ...
 
@@ -71,8 +80,7 @@ class Profiles(Protocol):
         ``region`` is the country of telephone numbers without a country code; ``None``: as set.
 
         Finds the own patients of a dentist or staff whose name, e-mail or phone contains
-        ``text`` in any case (all of them if it is empty), and any patient whose e-mail or phone
-        equals ``text``. For a chatbot, only the latter.
+        ``text`` in any case (all of them if it is empty).
         """
         ...
 
@@ -100,6 +108,10 @@ class Profiles(Protocol):
 
     async def record_search(self, by: Principal, request_id: str, found: int) -> None:
         """Audit a search: the principal and the number of results, never the text."""
+        ...
+
+    async def record_lookup(self, by: Principal, request_id: str, found: Profile | None) -> None:
+        """Audit a look-up by two identifiers: who asked, and whom they found."""
         ...
 
     async def record_disconnect(self, by: Principal, request_id: str, person: Profile) -> None:

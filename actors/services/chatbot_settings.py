@@ -15,6 +15,8 @@ class ChatbotSettings:
     consent: Literal["recorded", "assumed"] = "recorded"
     consent_days: Annotated[float, Ge(0.001), Le(3_650)] = 365.0
     """Lifetime of a consent, unless a shorter one is chosen."""
+    lookups_per_hour: Count = 200
+    """Of patients by two identifiers, by one chatbot."""
     rate_per_s: Positive = 500.0
     """Requests of one party, for all its patients."""
     rate_burst: Count = 2_000

@@ -154,8 +154,14 @@ class Consents:
         return patient
 
     async def _is_own(self, by: Principal, patient: PatientId) -> bool:
-        """Whether the patient is theirs, of a dentist or staff; others are not limited here."""
-        return not by.works_at_practice or await self._profiles.own_patient(by, patient) is not None
+        """Whether the patient is theirs, of a dentist or staff; others are not limited here.
+
+        That a dentist sees a colleague's patient is not enough.
+        """
+        if not by.works_at_practice:
+            return True
+        alone = replace(by, colleagues=())
+        return await self._profiles.own_patient(alone, patient) is not None
 
 
 def _check_manager(by: Principal) -> None:

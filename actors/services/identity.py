@@ -80,11 +80,17 @@ class Identity:
         profile = self._directory.subjects.cached(claims.subject)
         if profile is None or profile.role is not claims.role or not profile.active:
             return None
+        colleagues: tuple[DentistId, ...] | None = ()
+        if profile.practice_id:
+            colleagues = self._practices.known_colleagues(profile.practice_id)
+        if colleagues is None:
+            return None
         return Principal(
             role=claims.role,
             subject=claims.subject,
             person=profile.id,
             practice=profile.practice_id,
+            colleagues=colleagues,
         )
 
     def forget(self, person: ProfileId) -> None:
@@ -115,16 +121,20 @@ class Identity:
         """A dentist or staff, with their practice and what it gives them rights to."""
         profile = await self._known(claims)
         calendars: tuple[DentistId, ...] = ()
+        colleagues: tuple[DentistId, ...] = ()
         if profile.role is Role.STAFF:
             if profile.practice_id is None:
                 raise Forbidden("This person works at no practice")
             calendars = await self._practices.calendars(profile.practice_id)
+        elif profile.practice_id:
+            colleagues = await self._practices.colleagues(profile.practice_id)
         return Principal(
             role=profile.role,
             subject=claims.subject,
             person=profile.id,
             practice=profile.practice_id,
             calendars=calendars,
+            colleagues=colleagues,
         )
 
     async def _known(self, claims: Claims) -> Profile:

@@ -260,12 +260,11 @@ class People:
     async def patients(
         self, caller: Caller, text: str, *, limit: int, after: tuple[str, ProfileId] | None
     ) -> ProfilePage:
-        """One's own patients, or the practice's; an exact contact finds any patient. Audited."""
+        """One's own patients, or the practice's. Audited."""
         by = caller.principal
-        if not (by.works_at_practice or by.role is Role.CHATBOT):
+        if not by.works_at_practice:
             raise Forbidden
-        practices = await self._practices.every()
-        region = next((each.region for each in practices if each.id == by.practice), None)
+        region = await self._practices.region(by.practice)
         page = await self._profiles.search(by, text, limit=limit, after=after, region=region)
         await self._profiles.record_search(by, caller.request_id, len(page.profiles))
         return page

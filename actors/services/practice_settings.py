@@ -1,7 +1,9 @@
 """Settings of practices: the section ``[practice]`` of ``config.toml``."""
 
 from dataclasses import dataclass
+from typing import Literal
 
+from actors.bounds import Count
 from actors.domain.contact import is_region
 
 
@@ -11,6 +13,10 @@ class PracticeSettings:
 
     region: str = ""
     """ISO 3166 code of the country of telephone numbers without a country code; empty: none."""
+    dentists_see: Literal["", "own", "practice"] = ""
+    """Which patients dentists find and see; empty: as each practice has it."""
+    lookups_per_hour: Count = 20
+    """Of patients by two identifiers, by one dentist or member of the staff."""
     require_contact: bool = False
     """Whether a patient books only with a name, and a telephone number or an e-mail address."""
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 from actors.domain.announcements import LinkedBody
 from actors.domain.channels import PRACTICE_PREFIX
 from actors.domain.events import PatientLinked, PracticeSaved
 from actors.domain.ids import DentistId, PatientId, PracticeId, ProfileId
-from actors.domain.practice import Practice
+from actors.domain.practice import DentistsSee, Practice
 from actors.domain.principal import Principal, Role
 from actors.domain.refusals import Forbidden, NotFound, ValidationFailed
 from actors.domain.rules import check_version
@@ -21,13 +22,24 @@ from actors.services.records import Records, retried
 from actors.services.requests import NewPractice, PracticeChange, all_fields, sent_fields
 
 _ALL = "all"
+LINKED_WITHIN = timedelta(hours=1)
+"""How long someone who looked a patient up may link them to the practice."""
 _BY_STAFF = frozenset({"phone", "closures"})
 
 
 class Practices:
     """Lists, creates and changes practices, and finds the calendars of each."""
 
-    def __init__(self, reads: PracticeReads, directory: Directory, records: Records) -> None:
+    def __init__(
+        self,
+        reads: PracticeReads,
+        directory: Directory,
+        records: Records,
+        *,
+        dentists_see: str = "",
+    ) -> None:
+        """``dentists_see``: for all practices; empty: as each of them has it."""
+
         async def load(_: str) -> tuple[Practice, ...]:
             return tuple(await reads.every())
 
@@ -35,6 +47,7 @@ class Practices:
             return await reads.has_patient(*key) or None
 
         self._reads, self._directory, self._records = reads, directory, records
+        self._dentists_see = dentists_see
         self.cache: Cache[str, tuple[Practice, ...]] = Cache(load, limit=1)
         self.member_cache: Cache[tuple[PracticeId, PatientId], bool] = Cache(is_member)
         self.calendar_cache: Cache[PracticeId, tuple[DentistId, ...]] = Cache(reads.dentists_at)
@@ -51,6 +64,25 @@ class Practices:
         """The dentists who work there, by id."""
         return await self.calendar_cache.get(practice_id) or ()
 
+    async def colleagues(self, practice_id: PracticeId) -> tuple[DentistId, ...]:
+        """The dentists whose patients each dentist of the practice sees; none: their own only."""
+        if self._sees_all(await self.every(), practice_id):
+            return await self.calendars(practice_id)
+        return ()
+
+    def known_colleagues(self, practice_id: PracticeId) -> tuple[DentistId, ...] | None:
+        """The same from memory; ``None``: look them up."""
+        practices = self.cache.cached(_ALL)
+        if practices is None:
+            return None
+        if self._sees_all(practices, practice_id):
+            return self.calendar_cache.cached(practice_id)
+        return ()
+
+    def _sees_all(self, practices: Sequence[Practice], practice_id: PracticeId) -> bool:
+        practice = _find(practices, practice_id)
+        return (self._dentists_see or practice.dentists_see) == DentistsSee.PRACTICE
+
     async def has_patient(self, practice_id: PracticeId, patient_id: PatientId) -> bool:
         """Whether the patient belongs to the practice; that does not end, so it is cached."""
         return await self.member_cache.get((practice_id, patient_id)) or False
@@ -64,6 +96,10 @@ class Practices:
         if any([await self.has_patient(each, patient_id) for each in others]):
             return True
         return await self._reads.is_only_linked(practice_id, patient_id)
+
+    async def region(self, practice_id: PracticeId | None) -> str | None:
+        """The country of telephone numbers without a country code, if the practice has one."""
+        return next((each.region for each in await self.every() if each.id == practice_id), None)
 
     async def only_one(self) -> PracticeId | None:
         """The practice, where there is exactly one."""
@@ -129,7 +165,8 @@ class Practices:
         """Make a patient whom the hub knows one of the practice; by its dentists and staff.
 
         The reply has no more than the name. Each call is audited; the first one is announced to
-        the patient.
+        the patient. Raises NotFound unless the caller has just found the patient by both
+        identifiers, or the patient belongs to the practice already.
         """
         by = caller.principal
         if not by.works_at_practice or by.practice != practice_id:
@@ -138,6 +175,9 @@ class Practices:
         profile = await self._directory.person(patient)
         request = {"practice_id": practice_id, "patient_id": patient_id}
         known = await self.has_patient(practice_id, patient)
+        since = self._records.clock.now() - LINKED_WITHIN
+        if not known and not await self._reads.has_looked_up(by, patient, since):
+            raise NotFound(Role.PATIENT)
         event = PatientLinked(practice_id=practice_id, patient=profile, is_new=not known)
         key = self._records.key(caller, "practice:link", request)
         reply = LinkedBody(practice_id=practice_id, patient_id=patient, name=profile.name)

@@ -155,6 +155,25 @@ class PatientMerge:
 
 
 @value
+class PatientIdentifiers:
+    """What identifies a patient: one contact, and the date of birth."""
+
+    date_of_birth: date
+    phone: str | None = None
+    email: str | None = None
+
+    @property
+    def contact(self) -> str:
+        """The one that was sent."""
+        return self.phone or self.email or ""
+
+
+@value
+class RemarkChange:
+    remark: str | None
+
+
+@value
 class PatientLink:
     patient_id: ProfileId
 

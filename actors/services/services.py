@@ -12,7 +12,9 @@ from actors.services.duplicates import Duplicates
 from actors.services.identity import Identity
 from actors.services.merging import Merging
 from actors.services.patient_import import PatientImport
+from actors.services.patient_lookups import PatientLookups
 from actors.services.people import People
+from actors.services.practice_patients import PracticePatients
 from actors.services.practices import Practices
 from actors.services.replays import Replays
 from actors.services.suspension import Suspension
@@ -27,10 +29,12 @@ class Services:
     identity: Identity
     access: ChannelAccess
     people: People
+    lookups: PatientLookups
     practices: Practices
     merging: Merging
     imports: PatientImport
     duplicates: Duplicates
+    practice_patients: PracticePatients
     catalog: Catalog
     availability: Availability
     bookings: Bookings

@@ -6,13 +6,13 @@ from aiohttp import web
 from actors.domain.ids import ProfileId
 from actors.domain.profile import PublicCard
 from actors.domain.refusals import DuplicatePatient, IdempotencyMismatch
-from actors.services.requests import NewProfile, PersonChange, ProfileChange
+from actors.services.requests import NewProfile, PatientIdentifiers, PersonChange, ProfileChange
 from api.cursors import after_name
 from api.rest.responses import Resource, list_page
 from api.rest.route import Call, Result, Route, Routes
-from api.schemas.bodies import CHANGE_PERSON, CHANGE_PROFILE, CREATE_PROFILE
+from api.schemas.bodies import CHANGE_PERSON, CHANGE_PROFILE, CREATE_PROFILE, LOOK_UP
 from api.schemas.queries import PAGE, PATIENTS, PageQuery, PatientPageQuery
-from api.schemas.resources import FOUND_PATIENT, PROFILE, PUBLIC_CARD, survivor_data
+from api.schemas.resources import PROFILE, PUBLIC_CARD, found_patient, survivor_data
 
 _COLLECTION = "/api/profiles"
 _DENTISTS, _PATIENTS = "/api/dentists", "/api/patients"
@@ -141,8 +141,7 @@ async def dentists(call: Call[PageQuery, None]) -> Result:
 @Route(
     "GET",
     _PATIENTS,
-    "The patients of a dentist, or of staff's practice; an exact telephone number or e-mail finds"
-    " any patient",
+    "The patients of a dentist, or of staff's practice",
     description=(
         "With `q` the best match comes first: the whole name, then whole words, then beginnings."
         " A search finds 500 patients at most, which `total` counts. Without `q`: all, by name."
@@ -151,18 +150,33 @@ async def dentists(call: Call[PageQuery, None]) -> Result:
     query=PATIENTS,
 )
 async def patients(call: Call[PatientPageQuery, None]) -> Result:
-    """Contact data of one's own patients only; of others, that they exist."""
     page = await call.services.people.patients(
         call.caller,
         call.query.q,
         limit=call.query.limit,
         after=_after(_PATIENTS, call.query),
     )
-    shown = [
-        (PROFILE if profile.id in page.own else FOUND_PATIENT).dump(profile)
-        for profile in page.profiles
-    ]
+    shown = [PROFILE.dump(profile) for profile in page.profiles]
     return list_page(_PATIENTS, call.query, shown, last=page.next_after, total=page.total)
+
+
+@Route(
+    "POST",
+    f"{_PATIENTS}/lookup",
+    "Find a patient by a telephone number or e-mail address and the date of birth",
+    description=(
+        "By dentists, staff, and a chatbot's service token without `On-Behalf-Of`. It finds one"
+        " active patient who has both, of any practice, and answers with no more than the name."
+        " Limited for each caller, and audited. Who found a patient may link them to the practice"
+        " within an hour: `POST /api/practices/{id}/patients`."
+    ),
+    response="LookupResult",
+    body=LOOK_UP,
+    example={"phone": "+43 1 234 5678", "date_of_birth": "1980-03-08"},
+)
+async def look_up(call: Call[None, PatientIdentifiers]) -> Result:
+    found = await call.services.lookups.find(call.caller, call.body)
+    return Resource(orjson.dumps(found_patient(found)))
 
 
 def _after(path: str, query: PageQuery) -> tuple[str, ProfileId] | None:
@@ -170,4 +184,4 @@ def _after(path: str, query: PageQuery) -> tuple[str, ProfileId] | None:
     return None if last is None else (last[0], ProfileId(last[1]))
 
 
-ROUTES: Routes = (me, update_me, show, create, change, disconnect, dentists, patients)
+ROUTES: Routes = (me, update_me, show, create, change, disconnect, dentists, patients, look_up)

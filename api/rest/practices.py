@@ -2,14 +2,21 @@
 
 import orjson
 
-from actors.domain.ids import PracticeId
+from actors.domain.ids import PracticeId, ProfileId
 from actors.domain.practice import Practice
 from actors.domain.refusals import IdempotencyMismatch
-from actors.services.requests import NewPractice, PatientLink, PracticeChange
+from actors.services.requests import NewPractice, PatientLink, PracticeChange, RemarkChange
 from api.cursors import after_name
 from api.rest.responses import Resource, list_page
 from api.rest.route import Call, Result, Route, Routes
-from api.schemas.practices import CHANGE_PRACTICE, CREATE_PRACTICE, LINK_PATIENT, PRACTICE
+from api.schemas.practices import (
+    CHANGE_PRACTICE,
+    CREATE_PRACTICE,
+    LINK_PATIENT,
+    PRACTICE,
+    PRACTICE_PATIENT,
+    REMARK,
+)
 from api.schemas.queries import PAGE, PageQuery
 
 _COLLECTION = "/api/practices"
@@ -89,6 +96,49 @@ async def link(call: Call[None, PatientLink]) -> Result:
     return await call.services.practices.link(call.caller, _id(call), call.body.patient_id)
 
 
+_PATIENT = f"{_COLLECTION}/{{id}}/patients/{{patientId}}"
+
+
+@Route(
+    "GET",
+    _PATIENT,
+    "What the practice keeps of a patient for itself, for its dentists and staff",
+    other_statuses=(304,),
+    response="PracticePatient",
+)
+async def show_patient(call: Call[None, None]) -> Result:
+    found = await call.services.practice_patients.show(call.caller, _id(call), _patient(call))
+    return Resource(orjson.dumps(PRACTICE_PATIENT.dump(found)), found.version)
+
+
+@Route(
+    "PUT",
+    _PATIENT,
+    "Replace the practice's remark about a patient, by its dentists and staff",
+    description=(
+        "The patient and other practices never see it. Screens of the practice get"
+        " `patient.updated`, without the remark."
+    ),
+    response="PracticePatient",
+    body=REMARK,
+    takes_version=True,
+    refusals=(IdempotencyMismatch,),
+    example={"remark": "Prefers mornings"},
+)
+async def change_patient(call: Call[None, RemarkChange]) -> Result:
+    return await call.services.practice_patients.change(
+        call.caller,
+        _id(call),
+        _patient(call),
+        call.body,
+        expected_version=call.expected_version,
+    )
+
+
+def _patient(call: Call[object, object]) -> ProfileId:
+    return ProfileId(call.path_id("patientId", "patient"))
+
+
 def _id(call: Call[object, object]) -> PracticeId:
     return PracticeId(call.path_id("id", "practice"))
 
@@ -97,4 +147,4 @@ def _shown(practice: Practice) -> Resource:
     return Resource(orjson.dumps(PRACTICE.dump(practice)), practice.version)
 
 
-ROUTES: Routes = (page, show, create, change, link)
+ROUTES: Routes = (page, show, create, change, link, show_patient, change_patient)

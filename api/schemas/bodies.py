@@ -17,10 +17,11 @@ _NAME = fields.Name()
 _NEEDED_NAME = fields.Name(required=True)
 _NOTES = fields.Text(max_chars=2_000, many_lines=True, allow_none=True)
 EMAIL = fields.Email(allow_none=True)
+_PHONE_EXPECTED = "must be a telephone number: digits, spaces and + ( ) . / - only"
 PHONE = fields.Text(
     max_chars=MAX_PHONE_CHARS,
     pattern=PHONE_FORM,
-    expected="must be a telephone number: digits, spaces and + ( ) . / - only",
+    expected=_PHONE_EXPECTED,
     allow_none=True,
 )
 _BORN = fields.BirthDate(
@@ -150,6 +151,22 @@ class CreateProfileSchema(RequestSchema[requests.NewProfile]):
     )
 
 
+class LookUpSchema(RequestSchema[requests.PatientIdentifiers]):
+    """One contact and the date of birth; with both contacts it is not clear which one counts."""
+
+    form: ClassVar = {"oneOf": [{"required": ["phone"]}, {"required": ["email"]}]}
+
+    phone = fields.Text(max_chars=MAX_PHONE_CHARS, pattern=PHONE_FORM, expected=_PHONE_EXPECTED)
+    email = fields.Email()
+    date_of_birth = fields.BirthDate(required=True)
+
+    def make(self, data: Loaded) -> requests.PatientIdentifiers:
+        if ("phone" in data) == ("email" in data):
+            raise ValidationError("either phone or email is needed, and not both", "phone")
+        return super().make(data)
+
+
+LOOK_UP: Final = LookUpSchema()
 HOLD: Final = HoldSchema()
 BOOK: Final = BookSchema()
 CHANGE_APPOINTMENT: Final = ChangeAppointmentSchema()

@@ -10,7 +10,13 @@ from marshmallow import fields as plain
 from actors.domain.contact import is_region, regions
 from actors.domain.principal import Role
 from actors.domain.schedule import Closure
-from actors.services.requests import NewPractice, PatientLink, PatientMerge, PracticeChange
+from actors.services.requests import (
+    NewPractice,
+    PatientLink,
+    PatientMerge,
+    PracticeChange,
+    RemarkChange,
+)
 from api.schemas import fields
 from api.schemas.bodies import EMAIL, PHONE
 from api.schemas.strict import ChangeSchema, Loaded, RequestSchema, Strict
@@ -131,10 +137,33 @@ class MergePatientSchema(RequestSchema[PatientMerge]):
     into = fields.Id(required=True, metadata={"description": "The patient who stays"})
 
 
+class PracticePatientSchema(Strict):
+    """What a practice keeps of one of its patients for itself."""
+
+    practice_id = fields.Id()
+    patient_id = fields.Id()
+    remark = fields.Text(max_chars=2_000, many_lines=True, allow_none=True)
+    source = fields.Text(
+        max_chars=20,
+        metadata={
+            "description": "`created`, `linked`, `migrated` or `booked`",
+            "example": "linked",
+        },
+    )
+    since = fields.InstantField()
+    version = fields.Raw(metadata={"type": "integer"})
+
+
+class RemarkSchema(RequestSchema[RemarkChange]):
+    remark = fields.Text(max_chars=2_000, many_lines=True, allow_none=True, required=True)
+
+
 class LinkPatientSchema(RequestSchema[PatientLink]):
     patient_id = fields.Id(required=True)
 
 
+PRACTICE_PATIENT: Final = PracticePatientSchema()
+REMARK: Final = RemarkSchema()
 LINKED: Final = LinkedSchema()
 LINK_PATIENT: Final = LinkPatientSchema()
 MERGE_PATIENT: Final = MergePatientSchema()

@@ -18,12 +18,19 @@ from actors.domain.announcements import (
     WebhookBody,
 )
 from actors.domain.appointment import NEVER_BOOKED, Appointment, AppointmentType
-from actors.domain.practice import Practice
+from actors.domain.practice import Practice, PracticePatient
 from actors.domain.profile import Profile
 from actors.ports.rendering import Names
 from api.schemas.appointment_types import APPOINTMENT_TYPE, TYPE_CHANGED
 from api.schemas.consents import CONSENT
-from api.schemas.practices import LINKED, MERGED, PATIENT_CHANGED, PERSON, PRACTICE
+from api.schemas.practices import (
+    LINKED,
+    MERGED,
+    PATIENT_CHANGED,
+    PERSON,
+    PRACTICE,
+    PRACTICE_PATIENT,
+)
 from api.schemas.resources import (
     AVAILABILITY_CHANGED,
     PROFILE,
@@ -60,6 +67,8 @@ def _data(body: Body, names: Names) -> object:
             return PROFILE.dump(body)
         case Practice():
             return PRACTICE.dump(body)
+        case PracticePatient():
+            return PRACTICE_PATIENT.dump(body)
         case PersonBody(profile=person):
             return PERSON.dump(person)
         case LinkedBody():

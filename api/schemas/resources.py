@@ -173,11 +173,12 @@ class PublicCardSchema(Strict):
     active = fields.Raw(metadata={"type": "boolean"})
 
 
-class FoundPatientSchema(Strict):
-    """Another dentist's patient, found by an exact telephone number or e-mail."""
+class LookupResultSchema(Strict):
+    """Whom two identifiers found; id and name are `null` if no one."""
 
-    id = fields.Id()
-    name = fields.Text(max_chars=200)
+    found = fields.Raw(metadata={"type": "boolean"})
+    id = fields.Id(allow_none=True)
+    name = fields.Text(max_chars=200, allow_none=True)
 
 
 class SuspectSchema(Strict):
@@ -230,7 +231,6 @@ HISTORY: Final = HistoryEntrySchema(many=True)
 PROFILE: Final = ProfileSchema()
 SUSPECTS: Final = SuspectSchema(many=True)
 PUBLIC_CARD: Final = PublicCardSchema()
-FOUND_PATIENT: Final = FoundPatientSchema()
 SLOTS_CHANGED: Final = SlotsChangedSchema()
 AVAILABILITY_CHANGED: Final = AvailabilityChangedSchema()
 
@@ -245,3 +245,9 @@ def appointment_data(row: Appointment, names: Names) -> dict[str, object]:
     schema = APPOINTMENT if row.expires_at is None else HELD_APPOINTMENT
     shown: dict[str, object] = schema.dump(Shown(row, names))
     return shown
+
+
+def found_patient(patient: Profile | None) -> Mapping[str, object]:
+    """The result of a look-up, by :class:`LookupResultSchema`."""
+    known = {"id": patient.id, "name": patient.name} if patient else {"id": None, "name": None}
+    return {"found": patient is not None, **known}

@@ -23,6 +23,7 @@ _ACTIONS: dict[type[events.Event], str] = {
     events.AppointmentCancelled: "appointment.cancelled",
     events.ScheduleReplaced: "schedule.replaced",
     events.ProfileSaved: "profile.saved",
+    events.PracticePatientSaved: "practice_patient.saved",
     events.PracticeSaved: "practice.saved",
     events.PatientLinked: "patient.linked",
     events.PatientsMerged: "patient.merged",
@@ -32,6 +33,9 @@ _ACTIONS: dict[type[events.Event], str] = {
     events.WebhookDeleted: "webhook.deleted",
     events.ConsentSaved: "consent.saved",
 }
+
+
+LOOKED_UP = "patient.looked_up"
 
 
 def audit_rows(turns: Sequence[Turn]) -> list[Params]:
@@ -64,6 +68,9 @@ def _params(turn: Turn, event: events.Event) -> dict[str, object]:
         case events.PatientsMerged(merged=merged, after=survivor):
             kind, key, version = "profile", str(merged.id), survivor.version
             row["patient_id"] = survivor.id
+        case events.PracticePatientSaved(after=kept):
+            kind, key, version = "profile", str(kept.patient_id), kept.version
+            row["patient_id"] = kept.patient_id
         case events.PracticeSaved(after=practice):
             kind, key, version = "practice", str(practice.id), practice.version
         case events.AppointmentTypeSaved(after=type_):
@@ -94,6 +101,14 @@ def view_params(by: Principal, at: datetime, request_id: str, person: Profile) -
 def _about(person: Profile, by: Principal, at: datetime, request_id: str) -> dict[str, object]:
     kind = {"resource_kind": "profile", "resource_id": person.id}
     return _entry(by, at, request_id) | kind | _person(person)
+
+
+def lookup_params(
+    by: Principal, at: datetime, request_id: str, found: Profile | None
+) -> dict[str, object]:
+    """Someone looked a patient up by two identifiers, which are not recorded."""
+    row = _about(found, by, at, request_id) if found else _entry(by, at, request_id)
+    return row | {"action": LOOKED_UP, "resource_kind": "profile", "found": int(bool(found))}
 
 
 def search_params(by: Principal, at: datetime, request_id: str, found: int) -> dict[str, object]:

@@ -108,10 +108,11 @@ def overlaps(rows: Sequence[Appointment]) -> list[Appointment]:
 
 
 def _move_memberships(event: PatientsMerged, sql: WriteStatements) -> Plan[None]:
-    """The survivor belongs to every practice of the merged person."""
+    """The survivor belongs to every practice of the merged person, with both remarks."""
     rows = yield from execute(sql.memberships, patient=event.merged.id)
     members = [dict(zip(_MEMBER, row, strict=True)) for row in rows]
     if not {each["practice_id"] for each in members} <= {*event.practices}:
         raise VersionConflict(event.merged.version)  # linked just now
-    yield (Step(sql.insert_member, [each | {"patient_id": event.after.id} for each in members]),)
+    moved = [each | {"patient_id": event.after.id} for each in members]
+    yield (Step(sql.move_practice_patient, moved),)
     yield from execute(sql.end_memberships, patient=event.merged.id)

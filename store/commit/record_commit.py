@@ -6,6 +6,7 @@ from actors.domain import events
 from actors.domain.channels import dentist_profiles_channel, patient_channel, practice_channel
 from actors.domain.consent import CONSENTS_MAX, Consent
 from actors.domain.ids import DentistId, PatientId, PracticeId
+from actors.domain.practice import BOOKED, PracticePatient
 from actors.domain.principal import Role
 from actors.domain.profile import Profile
 from actors.domain.refusals import Forbidden, NotFound, Refusal, ValidationFailed, VersionConflict
@@ -32,7 +33,14 @@ from store.commit.idempotency import (
 from store.commit.likeness import refuse_known
 from store.commit.merge_commit import raise_fences, save_merge, with_moved_rows
 from store.commit.webhook_commit import delete_webhook, refusal_of, save_webhook
-from store.sql.codec import APPOINTMENT_TYPE, CONSENT, PRACTICE, profile_params, schedule_json
+from store.sql.codec import (
+    APPOINTMENT_TYPE,
+    CONSENT,
+    PRACTICE,
+    PRACTICE_PATIENT,
+    profile_params,
+    schedule_json,
+)
 from store.sql.prepared import Done, Plan, Rows, Step, execute
 from store.sql.schema import LINKED
 from store.sql.write_statements import WriteStatements
@@ -172,12 +180,14 @@ def _save(event: events.Event, turn: Turn, sql: WriteStatements) -> Plan[None]:
         case events.PatientLinked(practice_id=practice_id, patient=patient):
             yield from _refuse_merged(PatientId(patient.id), sql)
             yield from _join(practice_id, patient, LINKED, turn, sql)
+        case events.PracticePatientSaved(before=was, after=kept):
+            yield from _save_practice_patient(was, kept, sql)
         case events.PracticeSaved(before=None, after=practice):
             yield from execute(sql.insert_practice, **PRACTICE.params(practice))
-        case events.PracticeSaved(before=was, after=practice) if was is not None:
-            guard = {"row_id": was.id, "before_version": was.version}
+        case events.PracticeSaved(before=known, after=practice) if known is not None:
+            guard = {"row_id": known.id, "before_version": known.version}
             if not (yield from execute(sql.update_practice, **PRACTICE.params(practice), **guard)):
-                raise (yield from refusal_of(sql.practice_version, "practice", was.id))
+                raise (yield from refusal_of(sql.practice_version, "practice", known.id))
         case events.AppointmentTypeSaved(before=None, after=kind):
             yield from execute(sql.insert_type, **APPOINTMENT_TYPE.params(kind))
         case events.AppointmentTypeSaved(before=old, after=kind) if old is not None:
@@ -215,6 +225,24 @@ def _refuse_merged(patient: PatientId, sql: WriteStatements) -> Plan[None]:
     """Raise NotFound if the patient was merged just now: who asks again finds the survivor."""
     if (yield from execute(sql.merged_into, patient=patient)):
         raise NotFound(Role.PATIENT)
+
+
+def _save_practice_patient(
+    before: PracticePatient, after: PracticePatient, sql: WriteStatements
+) -> Plan[None]:
+    saved = yield from execute(
+        sql.update_practice_patient,
+        practice=after.practice_id,
+        patient=after.patient_id,
+        before_version=before.version,
+        remark=after.remark,
+        version=after.version,
+    )
+    if not saved and before.source == BOOKED:  # there may be no row yet
+        values = PRACTICE_PATIENT.params(after)
+        saved = yield from execute(sql.insert_practice_patient, **values)
+    if not saved:
+        raise VersionConflict(before.version + 1)  # changed at the same time
 
 
 def _save_consent(before: Consent | None, consent: Consent, sql: WriteStatements) -> Plan[None]:

@@ -50,17 +50,17 @@ def reading_claims(principal: Principal | None, lookup: Lookup) -> Mapping[str, 
         return claims | {"role": _HUB}
     if principal.role is Role.SYSTEM:
         return {}
-    claims |= {
+    return {
+        "calendars": principal.calendars,
+        "colleagues": principal.colleagues,
+        "scopes": (principal.scope,),
         "role": str(principal.role),
         "sub": principal.subject,
         "person": principal.person,
         "practice": principal.practice,
+        "sight": principal.sight,
         "concerned": concerned_patient(principal),
     }
-    looked_up = ("practices", "channels", "people", "subjects")
-    nothing: dict[str, object] = dict.fromkeys(looked_up, ())
-    own = {"calendars": principal.calendars, "scopes": (principal.scope,)}
-    return claims | nothing | own
 
 
 def reading_path(principal: Principal | None) -> str:

@@ -1,6 +1,6 @@
 """Finds patients by the beginnings of their words, the best match first."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -23,7 +23,6 @@ from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from actors.domain.ids import PracticeId, ProfileId
 from actors.domain.patient_query import PatientQuery, Term
 from actors.domain.patient_words import AFTER_WHOLE_NAMES, WHOLE_NAME
-from actors.domain.principal import Role
 from actors.ports.profiles import FOUND_MAX, ProfilePage
 from store.sql.codec import PROFILE
 from store.sql.schema import patient_words, profiles
@@ -101,25 +100,17 @@ def _sorted(query: PatientQuery, found: Iterable[Sequence[Any]]) -> Sequence[Mat
     return sorted(Match(f"{query.rank(name, whole)}{name}", id_) for id_, name, *whole in found)
 
 
-async def named(connection: AsyncConnection, ids: Collection[ProfileId]) -> Sequence[Match]:
-    """Patients who are known by their exact contact, after all others."""
-    reading = select(_p.id, _p.name).where(_p.id.in_(ids), _p.role == Role.PATIENT.value)
-    rows = (await connection.execute(reading)).all() if ids else ()
-    return sorted(Match(f"3{name}", id_) for id_, name in rows)
-
-
 async def page_of(
     connection: AsyncConnection,
-    own: Sequence[Match],
-    others: Sequence[Match],
+    matches: Sequence[Match],
     *,
     limit: int,
     after: tuple[str, ProfileId] | None,
 ) -> ProfilePage:
-    matches = [*own, *others]
     rest = [each for each in matches if not after or each > after]
     ids = [each.id for each in rest[:limit]]
-    reading = select(*PROFILE.columns).where(_p.id.in_(ids))
+    is_shown = _p.search_text.is_not(None)  # not only the name, of someone who was booked
+    reading = select(*PROFILE.columns).where(_p.id.in_(ids), is_shown)
     rows = (await connection.execute(reading)).all() if ids else ()
     people = {profile.id: profile for profile in map(PROFILE.read, rows)}
     last = rest[limit - 1] if len(rest) > limit else None
@@ -127,7 +118,6 @@ async def page_of(
         profiles=tuple(people[id_] for id_ in ids if id_ in people),
         total=len(matches),
         next_after=last,
-        own=frozenset(each.id for each in own),
     )
 
 

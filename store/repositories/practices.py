@@ -1,23 +1,27 @@
 """Practices and their dentists, as the hub reads them."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
-from sqlalchemy import and_, not_, or_, select
+from sqlalchemy import and_, func, not_, or_, select
 
 from actors.domain.ids import DentistId, PatientId, PracticeId, ProfileId
-from actors.domain.practice import Practice
-from actors.domain.principal import Role
-from store.sql.codec import PRACTICE
+from actors.domain.practice import BOOKED, Practice, PracticePatient
+from actors.domain.principal import Principal, Role
+from store.commit.audit import LOOKED_UP
+from store.sql.codec import PRACTICE, PRACTICE_PATIENT
 from store.sql.readers import Lookup, Readers
 from store.sql.schema import (
     LINKED,
-    WAS_BOOKED,
+    MAKES_PATIENT,
     appointments,
+    audit_log,
     practice_patients,
     practices,
     profiles,
 )
 
+_log = audit_log.c
 _a, _m, _p, _s = appointments.c, practice_patients.c, profiles.c, practices.c
 
 
@@ -44,12 +48,42 @@ class PracticeRepository:
             _m.practice_id == practice_id, _m.patient_id == patient_id
         )
         booked = select(_a.patient_id).where(
-            _a.dentist_id.in_(dentists), _a.patient_id == patient_id, WAS_BOOKED
+            _a.dentist_id.in_(dentists), _a.patient_id == patient_id, MAKES_PATIENT
         )
         lookup = Lookup(practices=(practice_id,), calendars=dentists)
         async with self._readers.hub(lookup) as connection:
             found = await connection.execute(select(or_(member.exists(), booked.exists())))
             return bool(found.scalar_one())
+
+    async def patient_of(
+        self, practice_id: PracticeId, patient_id: PatientId
+    ) -> PracticePatient | None:
+        dentists = await self.dentists_at(practice_id)
+        kept = select(*PRACTICE_PATIENT.columns).where(
+            _m.practice_id == practice_id, _m.patient_id == patient_id
+        )
+        booked = select(func.min(_a.created_at)).where(
+            _a.dentist_id.in_(dentists), _a.patient_id == patient_id, MAKES_PATIENT
+        )
+        lookup = Lookup(practices=(practice_id,), calendars=dentists)
+        async with self._readers.hub(lookup) as connection:
+            if row := (await connection.execute(kept)).one_or_none():
+                return PRACTICE_PATIENT.read(row)
+            since = (await connection.execute(booked)).scalar_one()
+        return since and PracticePatient(
+            practice_id=practice_id, patient_id=patient_id, source=BOOKED, since=since
+        )
+
+    async def has_looked_up(self, by: Principal, patient_id: PatientId, since: datetime) -> bool:
+        looked_up = select(_log.id).where(
+            _log.resource_id == patient_id,
+            _log.action == LOOKED_UP,
+            _log.role == str(by.role),
+            _log.subject == by.subject,
+            _log.at >= since,
+        )
+        async with self._readers.hub(Lookup(people=(patient_id,))) as connection:
+            return bool((await connection.execute(select(looked_up.exists()))).scalar_one())
 
     async def is_only_linked(self, practice_id: PracticeId, patient_id: PatientId) -> bool:
         dentists = await self.dentists_at(practice_id)
@@ -57,7 +91,7 @@ class PracticeRepository:
             _m.practice_id == practice_id, _m.patient_id == patient_id, _m.source == LINKED
         )
         booked = select(_a.patient_id).where(
-            _a.dentist_id.in_(dentists), _a.patient_id == patient_id, WAS_BOOKED
+            _a.dentist_id.in_(dentists), _a.patient_id == patient_id, MAKES_PATIENT
         )
         lookup = Lookup(practices=(practice_id,), calendars=dentists)
         async with self._readers.hub(lookup) as connection:

@@ -1,9 +1,10 @@
 """Reads of people: :class:`~actors.ports.profiles.Profiles`."""
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, false, func, or_, select, tuple_, union
+from sqlalchemy import ColumnElement, Select, func, or_, select, tuple_, union
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from actors.domain.contact import email_key
@@ -14,18 +15,30 @@ from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
 from actors.ports.clock import Clock
 from actors.ports.profiles import ProfilePage
-from store.commit.audit import disconnect_params, export_params, search_params, view_params
+from store.commit.audit import (
+    disconnect_params,
+    export_params,
+    lookup_params,
+    search_params,
+    view_params,
+)
 from store.commit.likeness import alike
-from store.repositories.patient_search import named, page_of, search_among, search_practice
+from store.repositories.patient_search import page_of, search_among, search_practice
 from store.sql.codec import PROFILE
 from store.sql.prepared import Done, Params, Plan, once
 from store.sql.readers import Lookup, Readers
-from store.sql.schema import WAS_BOOKED, appointments, practice_patients, profiles
+from store.sql.schema import (
+    MAKES_PATIENT,
+    appointments,
+    patient_words,
+    practice_patients,
+    profiles,
+)
 from store.sql.write_statements import WriteStatements
 from store.sql.writer import Writer, single_job, step_job
 
 _p = profiles.c
-_EXACT_MAX = 500  # people who share one e-mail or phone
+_OF_EVERY_PATIENT = ""  # the word in patient_words
 _ADOPTABLE_MAX = 2  # one is adopted, two are ambiguous; more do not matter
 
 
@@ -68,6 +81,29 @@ class ProfileRepository:
         async with self._readers.hub(Lookup(exact=email)) as connection:
             return [PROFILE.read(row) for row in await connection.execute(query)]
 
+    async def identified(
+        self, contact: str, date_of_birth: date, *, region: str | None = None
+    ) -> Sequence[Profile]:
+        lookup = Lookup(exact=contact, region=region or self._region)
+        if (known := lookup.contact) is None:
+            return []
+        # A row that the version before 0011 wrote has no phone_key.
+        same = [_p.phone == contact, _p.phone_key.in_(known.phone_keys)]
+        if known.email_key:
+            same.append(_p.email_key == known.email_key)
+        query = (
+            select(*PROFILE.columns)
+            .where(
+                or_(*same),
+                _p.date_of_birth == date_of_birth.isoformat(),  # only patients have one
+                _p.active,
+            )
+            .order_by(_p.id)
+            .limit(_ADOPTABLE_MAX)
+        )
+        async with self._readers.hub(lookup) as connection:
+            return [PROFILE.read(row) for row in await connection.execute(query)]
+
     async def dentists(
         self, by: Principal, *, limit: int, after: tuple[str, ProfileId] | None
     ) -> ProfilePage:
@@ -75,10 +111,11 @@ class ProfileRepository:
         if not (by.works_at_practice or by.role is Role.ADMIN):
             listed &= _p.active
         async with self._readers.caller(by) as connection:
-            return await _page(connection, listed, false(), limit=limit, after=after)
+            return await _page(connection, listed, limit=limit, after=after)
 
     async def own_patient(self, by: Principal, patient_id: PatientId) -> Profile | None:
-        query = select(*PROFILE.columns).where(_p.id == patient_id, _own_patients(by))
+        own = _is_shown() if by.colleagues else _own_patients(by)
+        query = select(*PROFILE.columns).where(_p.id == patient_id, own)
         async with self._readers.caller(by) as connection:
             row = (await connection.execute(query)).one_or_none()
         return PROFILE.read(row) if row else None
@@ -92,53 +129,16 @@ class ProfileRepository:
         after: tuple[str, ProfileId] | None,
         region: str | None = None,
     ) -> ProfilePage:
-        text, region = text.strip(), region or self._region
-        lookup = Lookup(exact=text or None, region=region)
-        if not (text and by.works_at_practice):
-            return await self._listed(by, text, lookup, limit, after)
-        query = PatientQuery.of(text, region)
-        exact = await self._with_exact(text, lookup)
-        async with self._readers.caller(by, lookup) as connection:
-            if by.role is Role.STAFF and by.practice:
-                found = await search_practice(connection, by.practice, query)
+        found = (_p.role == Role.PATIENT.value) & _own_patients(by)
+        query = PatientQuery.of(text.strip(), region or self._region)
+        async with self._readers.caller(by) as connection:
+            if not text.strip():
+                return await _page(connection, found, limit=limit, after=after)
+            if by.sight:
+                matches = await search_practice(connection, by.sight, query)
             else:
-                found = await search_among(connection, query, _own_patients(by))
-            others = await named(connection, {*exact} - {each.id for each in found})
-            return await page_of(connection, found, others, limit=limit, after=after)
-
-    async def _listed(
-        self,
-        by: Principal,
-        text: str,
-        lookup: Lookup,
-        limit: int,
-        after: tuple[str, ProfileId] | None,
-    ) -> ProfilePage:
-        found_exactly = await self._with_exact(text, lookup) if text else ()
-        exact: ColumnElement[bool] = _p.id.in_(found_exactly)
-        own: ColumnElement[bool] = false()
-        among = exact
-        if by.works_at_practice:
-            own = among = _own_patients(by)
-        found = (_p.role == Role.PATIENT.value) & among
-        async with self._readers.caller(by, lookup) as connection:
-            return await _page(connection, found, own, limit=limit, after=after)
-
-    async def _with_exact(self, text: str, lookup: Lookup) -> Sequence[ProfileId]:
-        """The ids of those whose e-mail or phone is the text.
-
-        The hub reads them, because the compared columns are hidden from callers, and a search
-        through the callers' views would use no index.
-        """
-        # A row that the version before this one wrote has no phone_key yet.
-        known, same = lookup.contact, [_p.phone == text]
-        if known and known.email_key:
-            same.append(_p.email_key == known.email_key)
-        if known and known.phone_keys:
-            same.append(_p.phone_key.in_(known.phone_keys))
-        query = select(_p.id).where(or_(*same))
-        async with self._readers.hub(lookup) as connection:
-            return (await connection.execute(query.limit(_EXACT_MAX))).scalars().all()
+                matches = await search_among(connection, query, _own_patients(by))
+            return await page_of(connection, matches, limit=limit, after=after)
 
     async def of_practice(
         self, by: Principal, *, entered: bool, after: ProfileId | None, limit: int
@@ -148,7 +148,7 @@ class ProfileRepository:
         whose = m.patient_id
         if not entered:
             members, whose = ids, a.patient_id
-            ids = select(whose).distinct().where(WAS_BOOKED, a.dentist_id.in_(by.calendars))
+            ids = select(whose).distinct().where(MAKES_PATIENT, a.dentist_id.in_(by.calendars))
             ids = ids.where(whose.not_in(members))
         if after is not None:
             ids = ids.where(whose > after)
@@ -178,6 +178,10 @@ class ProfileRepository:
     async def record_search(self, by: Principal, request_id: str, found: int) -> None:
         await self._audit(search_params(by, self._clock.now(), request_id, found))
 
+    async def record_lookup(self, by: Principal, request_id: str, found: Profile | None) -> None:
+        params = lookup_params(by, self._clock.now(), request_id, found)
+        await self._audit(params, *([found.id] if found else ()))
+
     async def record_disconnect(self, by: Principal, request_id: str, person: Profile) -> None:
         params = disconnect_params(by, self._clock.now(), request_id, person)
         await self._audit(params, person.id)
@@ -200,18 +204,12 @@ class ProfileRepository:
 async def _page(
     connection: AsyncConnection,
     condition: ColumnElement[bool],
-    own: ColumnElement[bool],
     *,
     limit: int,
     after: tuple[str, ProfileId] | None,
 ) -> ProfilePage:
     counting = select(func.count()).select_from(profiles).where(condition)
-    page = (
-        select(*PROFILE.columns, own.label("own"))
-        .where(condition)
-        .order_by(_p.name, _p.id)
-        .limit(limit + 1)
-    )
+    page = select(*PROFILE.columns).where(condition).order_by(_p.name, _p.id).limit(limit + 1)
     if after:
         page = page.where(tuple_(_p.name, _p.id) > tuple_(*after))
     found = (await connection.execute(page)).all()
@@ -221,18 +219,27 @@ async def _page(
         profiles=people,
         total=total,
         next_after=(people[-1].name, people[-1].id) if len(found) > limit else None,
-        own=frozenset(row.id for row in found[:limit] if row.own),
     )
 
 
+def _is_shown() -> ColumnElement[bool]:
+    """Whether row security shows the caller the whole row."""
+    return _p.search_text.is_not(None)
+
+
 def _own_patients(by: Principal) -> ColumnElement[bool]:
-    """Patients with any appointment confirmed or later here, or entered here."""
+    """Patients of the dentist or practice: see :meth:`Profiles.own_patient`."""
+    if by.colleagues:  # whose visits the dentist does not see
+        known = select(patient_words.c.patient_id).where(
+            patient_words.c.practice_id == by.sight, patient_words.c.word == _OF_EVERY_PATIENT
+        )
+        return _is_shown() & _p.id.in_(known)
     return _p.id.in_(union(*_ids_of_own(by)))
 
 
 def _ids_of_own(by: Principal) -> tuple[Select[Any], Select[Any]]:
     a, m, entered = appointments.c, practice_patients.c, profiles.alias("entered")
-    booked = select(a.patient_id).where(WAS_BOOKED)
+    booked = select(a.patient_id).where(MAKES_PATIENT)
     if by.role is Role.STAFF:
         members = select(m.patient_id).where(m.practice_id == by.practice)
         return booked.where(a.dentist_id.in_(by.calendars)), members

@@ -7,6 +7,7 @@ from actors.domain.events import (
     Event,
     PatientLinked,
     PatientsMerged,
+    PracticePatientSaved,
     PracticeSaved,
     ProfileSaved,
     WebhookDeleted,
@@ -46,6 +47,9 @@ def _people(event: Event) -> Iterator[str]:
             yield merged.id
             yield survivor.id
             yield from (*dentists, *practices)
+        case PracticePatientSaved(after=kept):
+            yield kept.practice_id
+            yield kept.patient_id
         case PracticeSaved(after=practice, dentists=dentists):
             yield practice.id
             yield from dentists

@@ -11,7 +11,7 @@ from actors.domain.consent import Consent
 from actors.domain.contact import email_key, phone_key
 from actors.domain.ids import AppointmentId, AppointmentTypeId, PatientId
 from actors.domain.patient_words import joined, patient_words
-from actors.domain.practice import Practice
+from actors.domain.practice import Practice, PracticePatient
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import ConsentSource, MessageConsent, MessageConsents, Profile
 from actors.domain.schedule import (
@@ -119,6 +119,7 @@ PRACTICE = RowMapper(
     loads={"closures": closures_of},
     dumps={"closures": _closures_json},
 )
+PRACTICE_PATIENT = RowMapper(PracticePatient, schema.practice_patients)
 EVENT = RowMapper(EventRecord, schema.realtime_events, renamed={"time": "created_at"})
 STORED_REPLY = RowMapper(StoredReply, schema.idempotency_keys, renamed={"at": "created_at"})
 WEBHOOK = RowMapper(
@@ -127,7 +128,7 @@ WEBHOOK = RowMapper(
     renamed={"person": "patient_id"},
     loads={"channels": _channels},
     dumps={"channels": json.dumps},
-    without=("practice", "calendars"),  # chatbots and admins own webhooks
+    without=("practice", "calendars", "colleagues"),  # chatbots and admins own webhooks
 )
 PROGRESS = RowMapper(DeliveryProgress, schema.webhook_cursors)
 CONSENT = RowMapper(Consent, schema.consents)

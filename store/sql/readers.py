@@ -10,7 +10,7 @@ There are two ways to read, and the database itself enforces the difference:
 
     - identity: the profile of a token's subject, of an adoptable e-mail, or by id;
     - practices, and the dentists of one;
-    - search: the ids of the profiles that have exactly this e-mail or phone;
+    - the patients who have exactly this e-mail or phone, and who has looked them up;
     - calendars: rows, types, holds and stored replies of an actor;
     - events that are still to be published, and webhooks to be delivered;
     - the consents of a patient for whom a chatbot acts;
@@ -88,9 +88,9 @@ class Readers:
         self._bind_principal = bind_principal
         self._is_temporary = is_temporary
 
-    def caller(self, principal: Principal, lookup: Lookup = NO_LOOKUP) -> ReadTransaction:
+    def caller(self, principal: Principal) -> ReadTransaction:
         """A read transaction with the rights of ``principal``."""
-        return self._transaction(self._callers, principal, lookup)
+        return self._transaction(self._callers, principal, NO_LOOKUP)
 
     def hub(self, lookup: Lookup = NO_LOOKUP) -> ReadTransaction:
         """A read transaction of the hub itself; of what a request is answered, for the practices

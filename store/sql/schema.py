@@ -23,6 +23,10 @@ IS_ATTENDING = sa.text(f"status IN ({status_list(ATTENDING)})")
 IS_COMPLETED = sa.text("status = 'completed'")
 WAS_BOOKED = sa.text(f"status NOT IN ({status_list(NEVER_BOOKED)})")
 IS_OVER_UNBOOKED = sa.text(f"status IN ({status_list(UNBOOKED)})")
+MAKES_PATIENT = sa.text(
+    f"{WAS_BOOKED.text} AND (status <> 'cancelled' OR created_via IN ('patient', 'chatbot'))"
+)
+"""That a booking makes someone a patient: if others made it for them, until it is cancelled."""
 
 
 def _partial_index(name: str, *columns: str, where: sa.TextClause) -> sa.Index:
@@ -60,6 +64,7 @@ practices = sa.Table(
     sa.Column("website", sa.Text),
     sa.Column("closures", sa.Text, nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("dentists_see", sa.Text, nullable=False, server_default="own"),
 )
 
 profiles = sa.Table(
@@ -100,6 +105,8 @@ practice_patients = sa.Table(
     sa.Column("patient_id", sa.Text, sa.ForeignKey("profiles.id"), nullable=False),
     sa.Column("source", sa.Text, nullable=False),
     sa.Column("since", Instant, nullable=False),
+    sa.Column("remark", sa.Text),
+    sa.Column("version", sa.Integer, nullable=False, server_default="1"),
     sa.PrimaryKeyConstraint("practice_id", "patient_id"),
     sa.Index("ix_practice_patients_patient_id", "patient_id"),
 )

@@ -15,6 +15,8 @@ from store.sql.webhook_statements import WebhookStatements
 
 _DENTIST: sa.BindParameter[str] = sa.bindparam("dentist")
 _PATIENT: sa.BindParameter[str] = sa.bindparam("patient")
+_LINE_FEED: sa.ColumnClause[str] = sa.literal_column("'\n'", sa.Text)
+_EMPTY: sa.ColumnClause[str] = sa.literal_column("''", sa.Text)
 _ROW: sa.BindParameter[str] = sa.bindparam("row_id")
 
 
@@ -109,7 +111,7 @@ class WriteStatements(StatementSet):
         self.insert_profile = self._build(adding.returning(p.id))
         self.update_profile = self._guarded_update(schema.profiles, without="id role created_by")
         self.profile_version = self._build(sa.select(p.version).where(p.id == _ROW))
-        dentists = sa.select(a.dentist_id).where(a.patient_id == _PATIENT, schema.WAS_BOOKED)
+        dentists = sa.select(a.dentist_id).where(a.patient_id == _PATIENT, schema.MAKES_PATIENT)
         self.dentists_of = self._build(dentists.distinct().order_by(a.dentist_id))
         self.insert_calendar = self._build(
             sa.insert(schema.calendars), columns_of(schema.calendars, without="owner")
@@ -138,9 +140,34 @@ class WriteStatements(StatementSet):
         works_here = (p.practice_id == practice, p.role == sa.literal_column("'dentist'"))
         self.dentists_at = self._build(sa.select(p.id).where(*works_here).order_by(p.id))
         joining = self._upsert(schema.practice_patients).on_conflict_do_nothing()
-        self.insert_member = self._build(joining)
+        columns = columns_of(schema.practice_patients, without="remark version")
+        self.insert_member = self._build(joining, columns)
+        self.insert_practice_patient = self._build(
+            self._upsert(schema.practice_patients).on_conflict_do_nothing().returning(m.patient_id)
+        )
+        moving = self._upsert(schema.practice_patients)
+        self.move_practice_patient = self._build(
+            moving.on_conflict_do_update(
+                index_elements=[m.practice_id, m.patient_id],
+                set_={
+                    "remark": sa.func.coalesce(m.remark + _LINE_FEED, _EMPTY).op("||")(
+                        moving.excluded.remark
+                    ),
+                    "version": m.version + ONE,
+                },
+                where=moving.excluded.remark.is_not(None),
+            )
+        )
+        keeping = sa.update(schema.practice_patients).where(
+            m.practice_id == practice,
+            m.patient_id == _PATIENT,
+            m.version == sa.bindparam("before_version"),
+        )
+        self.update_practice_patient = self._build(
+            keeping.returning(m.patient_id), ["remark", "version"]
+        )
         member = sa.exists().where(m.practice_id == s.id, m.patient_id == _PATIENT)
-        dentists = sa.select(a.dentist_id).where(a.patient_id == _PATIENT, schema.WAS_BOOKED)
+        dentists = sa.select(a.dentist_id).where(a.patient_id == _PATIENT, schema.MAKES_PATIENT)
         booked = sa.exists().where(p.practice_id == s.id, p.id.in_(dentists))
         self.practices_of = self._build(
             sa.select(s.id).where(sa.or_(member, booked)).order_by(s.id)

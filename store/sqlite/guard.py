@@ -16,7 +16,6 @@ import sqlite3
 import time
 from collections.abc import Mapping
 
-from actors.domain.contact import KnownContact
 from actors.domain.principal import Principal
 from store.sql.schema import metadata, realtime_events
 from store.sqlite.rules import CURRENT_PRINCIPAL, RULES, Rule, facts
@@ -44,12 +43,9 @@ class Guard:
         self._inner = {inner: table for table, inner in self._views.items()}
         self._shown = {*self._views, *self._inner}
 
-    def bind(self, principal: Principal | None, known: KnownContact | None = None) -> None:
-        """Show the rows of ``principal``; none without a principal.
-
-        ``known`` is an e-mail or phone that the principal knows, see :func:`facts`.
-        """
-        self._facts = facts(principal, known)
+    def bind(self, principal: Principal | None) -> None:
+        """Show the rows of ``principal``; none without a principal."""
+        self._facts = facts(principal)
         self._deadline = time.monotonic() + self._timeout_s
 
     def install(self, raw: sqlite3.Connection) -> None:

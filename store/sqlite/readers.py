@@ -104,7 +104,7 @@ async def bind_principal(
     connection: AsyncConnection, principal: Principal | None, lookup: Lookup
 ) -> None:
     if principal is not None:
-        connection.info["guard"].bind(principal, lookup.contact)
+        connection.info["guard"].bind(principal)
 
 
 _READ_ONLY = {"mode": "ro", "uri": "true"}

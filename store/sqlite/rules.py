@@ -17,19 +17,15 @@ from actors.domain.channels import (
     PRACTICE_PREFIX,
     USER_PROFILE_PREFIX,
 )
-from actors.domain.contact import KnownContact
 from actors.domain.principal import Principal, Role
 from actors.domain.webhook import concerned_patient
-from store.sql.schema import WAS_BOOKED
+from store.sql.schema import MAKES_PATIENT
 
 CURRENT_PRINCIPAL = "current_principal"
 
 
-def facts(principal: Principal | None, contact: KnownContact | None = None) -> Mapping[str, str]:
-    """What the SQL function ``current_principal(name)`` returns; other names are NULL.
-
-    ``contact`` is a complete e-mail or phone, with which the profile that has it may be found.
-    """
+def facts(principal: Principal | None) -> Mapping[str, str]:
+    """What the SQL function ``current_principal(name)`` returns; other names are NULL."""
     if principal is None:
         return {}
     known = {"role": str(principal.role), "scope": principal.scope}
@@ -39,11 +35,10 @@ def facts(principal: Principal | None, contact: KnownContact | None = None) -> M
         known["practice"] = principal.practice
     if principal.role is Role.STAFF and principal.practice:
         known["desk"] = principal.practice
+    if principal.works_at_practice and principal.sight:
+        known["sight"] = principal.sight
     if concerned := concerned_patient(principal):
         known["concerned"] = concerned
-    if contact and (principal.works_at_practice or principal.role is Role.CHATBOT):
-        known |= {"exact": contact.text, "phones": f"|{'|'.join(contact.phone_keys)}|"}
-        known |= {"email_key": contact.email_key} if contact.email_key else {}
     if principal.person and (principal.works_at_practice or principal.role is Role.PATIENT):
         known |= {"person": principal.person, str(principal.role): principal.person}
     return known
@@ -55,9 +50,8 @@ def _is(name: str) -> str:
 
 _ROLE, _SCOPE, _PERSON = _is("role"), _is("scope"), _is("person")
 _DENTIST, _PATIENT = _is("dentist"), _is("patient")
-_PRACTICE, _DESK = _is("practice"), _is("desk")
-"""Where a dentist or staff works, and where staff do."""
-_EXACT, _EMAIL_KEY, _PHONES = _is("exact"), _is("email_key"), _is("phones")
+_PRACTICE, _DESK, _SIGHT = _is("practice"), _is("desk"), _is("sight")
+"""Where a dentist or staff works; where staff do; and where they see all patients."""
 _SIGNED_IN = f"{_ROLE} IS NOT NULL"
 
 
@@ -113,43 +107,50 @@ _OF_CHANNEL = " OR ".join(
 
 _MINE = f"(dentist_id = {_DENTIST} OR dentist_id IN ({_CALENDARS}))"
 """Of the dentist's own calendar, or of one that staff manage."""
-_AT_MY_CALENDAR = (
-    "SELECT 1 FROM main.appointments AS a"  # noqa: S608  # constants of this file
-    f" WHERE a.patient_id = profiles.id AND {_MINE.replace('dentist_id', 'a.dentist_id')}"
+_IN_SIGHT = f"(dentist_id = {_DENTIST} OR dentist_id IN ({_CALENDARS.replace(_DESK, _SIGHT)}))"
+"""The same, or of a colleague whose patients the dentist sees, too."""
+_PATIENT_OF = MAKES_PATIENT.text.replace("status", "a.status").replace(
+    "created_via", "a.created_via"
 )
 _MY_APPOINTMENT = (
     "SELECT 1 FROM main.appointments AS a WHERE a.id = resource_id"  # noqa: S608  # constants of this file
     f" AND ({_MINE.replace('dentist_id', 'a.dentist_id')} OR a.patient_id = {_PATIENT})"
 )
-_BOOKED_HERE = f"EXISTS ({_AT_MY_CALENDAR} AND a.{WAS_BOOKED.text})"  # answered from a small index
-_OF_MY_PRACTICE = (
-    "EXISTS (SELECT 1 FROM main.practice_patients AS m"  # noqa: S608  # constants of this file
-    f" WHERE m.patient_id = profiles.id AND m.practice_id = {_DESK})"
-)
-_WHOLE = (
-    f"id = {_PERSON} OR (role = 'patient' AND"
-    f" (created_by = {_DENTIST} OR {_OF_MY_PRACTICE} OR {_BOOKED_HERE}))"
-)
-_IS_PHONE = f"phone = {_EXACT} OR instr({_PHONES}, '|' || phone_key || '|') > 0"
-_IS_EXACT = f"email_key = {_EMAIL_KEY} OR {_IS_PHONE}"
+
+
+def _at(calendars: str, person: str, condition: str = "1") -> str:
+    whose = calendars.replace("dentist_id", "a.dentist_id")
+    return (
+        "EXISTS (SELECT 1 FROM main.appointments AS a"  # noqa: S608  # constants of this file
+        f" WHERE a.patient_id = {person} AND {whose} AND {condition})"
+    )
+
+
+def _of_practice(practice: str, person: str) -> str:
+    return (
+        "EXISTS (SELECT 1 FROM main.practice_patients AS m"  # noqa: S608  # constants of this file
+        f" WHERE m.patient_id = {person} AND m.practice_id = {practice})"
+    )
+
+
+_OURS = f"{_of_practice(_SIGHT, 'profiles.id')} OR {_at(_IN_SIGHT, 'profiles.id', _PATIENT_OF)}"
+_WHOLE = f"id = {_PERSON} OR (role = 'patient' AND (created_by = {_DENTIST} OR {_OURS}))"
 
 _PROFILES = Rule(
     # Nobody sees who was merged. Dentists are public. A dentist sees the patients of the own
-    # calendar, those with a reservation included, and the one that a known e-mail or phone
-    # belongs to.
+    # calendar, those with a reservation included.
     rows=(
         f"merged_into IS NULL AND ((role = 'dentist' AND {_SIGNED_IN})"
         f" OR id = {_PERSON} OR created_by = {_DENTIST}"
-        f" OR (role = 'patient' AND ({_IS_EXACT}))"
-        f" OR (role = 'staff' AND practice_id = {_PRACTICE}) OR {_OF_MY_PRACTICE}"
-        f" OR {_BOOKED_HERE} OR EXISTS ({_AT_MY_CALENDAR}))"
+        f" OR (role = 'staff' AND practice_id = {_PRACTICE})"
+        f" OR {_OURS} OR {_at(_MINE, 'profiles.id')})"
     ),
     columns={
         "subject": f"id = {_PERSON}",
         "email": _WHOLE,
-        "phone": f"{_IS_PHONE} OR {_WHOLE}",
-        "email_key": f"email_key = {_EMAIL_KEY}",  # only searches use it
-        "phone_key": f"{_IS_PHONE} OR {_WHOLE}",
+        "phone": _WHOLE,
+        "email_key": "email_key <> email_key",  # only the hub compares it
+        "phone_key": _WHOLE,
         "search_text": _WHOLE,
         "date_of_birth": _WHOLE,
         "language": _WHOLE,
@@ -158,13 +159,6 @@ _PROFILES = Rule(
 )
 
 _OF_OWN_WEBHOOK = f"webhook_id IN (SELECT w.id FROM main.webhooks AS w WHERE w.scope = {_SCOPE})"  # noqa: S608  # constants of this file
-
-_CONSENT_AT_MY_CALENDAR = (
-    "SELECT 1 FROM main.appointments AS a"  # noqa: S608  # constants of this file
-    f" WHERE a.patient_id = consents.patient_id AND {_MINE.replace('dentist_id', 'a.dentist_id')}"
-    f" AND a.{WAS_BOOKED.text}"
-)
-_CONSENT_OF_MY_PRACTICE = _OF_MY_PRACTICE.replace("profiles.id", "consents.patient_id")
 
 _EVENTS = (
     '(SELECT c.channel, c."offset", e.epoch, e.event_id, e.type, e.payload, e.created_at,'
@@ -181,8 +175,8 @@ RULES: Mapping[str, Rule] = {
     "hub": _everyone("first_epoch"),
     "appointment_types": _everyone("version"),
     "practices": _everyone("version"),
-    "patient_words": Rule(rows=f"practice_id = {_DESK}"),
-    "practice_patients": Rule(rows=f"practice_id = {_DESK}"),
+    "patient_words": Rule(rows=f"practice_id = {_SIGHT}"),
+    "practice_patients": Rule(rows=f"practice_id = {_SIGHT}"),
     "appointments": Rule(rows=f"{_MINE} OR patient_id = {_PATIENT}"),
     "profiles": _PROFILES,
     # The ids of events tell how much was written between two of them.
@@ -207,7 +201,8 @@ RULES: Mapping[str, Rule] = {
     "consents": Rule(
         rows=(
             f"{_ROLE} = 'admin' OR patient_id = {_is('concerned')} OR given_by = {_is('recorder')}"
-            f" OR EXISTS ({_CONSENT_AT_MY_CALENDAR}) OR {_CONSENT_OF_MY_PRACTICE}"
+            f" OR {_at(_MINE, 'consents.patient_id', _PATIENT_OF)}"
+            f" OR {_of_practice(_DESK, 'consents.patient_id')}"
         )
     ),
     "webhook_secrets": _no_one("number"),

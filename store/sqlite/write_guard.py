@@ -49,10 +49,10 @@ def _people() -> Iterator[str]:
         yield _refuse("DELETE", table, "1")
     member = f"{_foreign('NEW.practice_id')} OR {_foreign('NEW.patient_id')}"
     yield _refuse("INSERT", "practice_patients", member)
-    yield _refuse("UPDATE", "practice_patients", "1")
     merged = "SELECT 1 FROM main.profiles AS p WHERE p.merged_into IS NOT NULL AND p.id ="
     kept = f"{member.replace('NEW', 'OLD')} OR NOT EXISTS ({merged} OLD.patient_id)"
     yield _refuse("DELETE", "practice_patients", kept)
+    yield _refuse("UPDATE", "practice_patients", f"{member} OR {member.replace('NEW', 'OLD')}")
     yield from _words()
 
 

@@ -16,6 +16,7 @@ import pytest
 from actors.calendar.settings import ReservationSettings
 from actors.domain import channels
 from actors.services.chatbot_settings import ChatbotSettings
+from actors.services.practice_settings import PracticeSettings
 from api.realtime.socketio.library import NAMESPACES
 from api.rest import commands
 from api.rest.appointments import show
@@ -59,6 +60,7 @@ MANY: Final[dict[str, Any]] = {
     "reservations": ReservationSettings(max_per_patient=1_000, max_future_per_patient=0),
     "chat": ChatSettings(rate_per_s=10_000, rate_burst=10_000),
     "webhooks": WebhookSettings(allowed_networks=("127.0.0.0/8",), allow_http=True),
+    "practice": PracticeSettings(lookups_per_hour=10_000),
 }
 """No limit of the hub ends a test of rights."""
 

@@ -309,6 +309,7 @@ async def test_contact_data_of_a_patient_of_several_practices_is_for_admins(
     path, mine = f"/api/profiles/{person}", {"email": "mine@example.org"}
     assert (await here.put(path, {"phone": "+1 555 0445"})).status == 200, "of one practice only"
     link = f"/api/practices/{clinic.practices[1]}/patients"
+    await clinic.looked_up(there, person)
     assert (await there.post(link, {"patient_id": person})).status == 200
     for desk in (here, there):
         for change in (mine, {"phone": None}, {"active": False}):
@@ -331,6 +332,7 @@ async def test_who_signed_up_alone_keeps_the_contact_data_after_a_link(clinic: C
     person = (await alone.get("/api/profiles/me")).body["id"]
     desk, path = clinic.api(clinic.staff[0]), f"/api/profiles/{person}"
     link = f"/api/practices/{clinic.practices[0]}/patients"
+    await clinic.looked_up(desk, person)
     assert (await desk.post(link, {"patient_id": person})).status == 200
     for change in ({"active": False}, {"email": "theirs@example.org"}, {"phone": "+1 555 0777"}):
         assert (await desk.put(path, change)).code == "FORBIDDEN"

@@ -28,6 +28,7 @@ from actors.domain.events import (
     HoldReleased,
     PatientLinked,
     PatientsMerged,
+    PracticePatientSaved,
     PracticeSaved,
     ProfileSaved,
     RecordEvent,
@@ -152,6 +153,7 @@ class Clinic:
                 ProfileSaved(after=saved)
                 | PracticeSaved(after=saved)
                 | PatientLinked(patient=saved)
+                | PracticePatientSaved(patient=saved)
                 | AppointmentTypeSaved(after=saved)
             ):
                 body: Body = saved

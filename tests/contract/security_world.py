@@ -52,12 +52,14 @@ class World:
     sue: Profile  # the desk of Ann's practice
     tom: Profile  # the desk of Bob's
     mel: Profile  # was booked at Ann, then merged into Pat
+    kim: Profile  # a dentist of Ann's practice who sees all its patients
 
     @property
     def principals(self) -> dict[str, Principal | None]:
         return {
             "ann": dentist(self.ann),
             "bob": dentist(self.bob),
+            "kim": self.of_practice(self.kim),
             "pat": patient(self.pat),
             "pia": patient(self.pia),
             "hal": patient(self.hal),
@@ -71,6 +73,11 @@ class World:
             "dentist without profile": Principal(role=Role.DENTIST, subject="?"),
             "nobody": None,
         }
+
+    def of_practice(self, who: Profile) -> Principal:
+        """A dentist who sees all patients of Ann's practice."""
+        colleagues = (DentistId(self.ann.id), DentistId(self.kim.id))
+        return replace(dentist(who), colleagues=colleagues)
 
     def all_rows(self, table: str) -> list[Row]:
         columns = [name for _, name, *_ in self.database.query(f'PRAGMA table_info("{table}")')]
@@ -102,6 +109,7 @@ async def world(clinic: Clinic, database: Database) -> World:
     bob = await clinic.add_dentist("Dr Bob", subject="sub-bob", practice_id=there.id)
     sue = await clinic.add_staff("Sue", here, subject="sub-sue", email="sue@example.org")
     tom = await clinic.add_staff("Tom", there)
+    kim = await clinic.add_dentist("Dr Kim", practice_id=here.id)
     record: dict[str, Any] = {
         "date_of_birth": date(1980, 3, 8),
         "language": "de-AT",
@@ -145,7 +153,7 @@ async def world(clinic: Clinic, database: Database) -> World:
     mel, pat = await _merged(clinic, ann, pat)
     await _deliver_some(clinic)
     _share(database)
-    return World(clinic, database, ann, bob, pat, pia, hal, eve, renamed, tom, mel)
+    return World(clinic, database, ann, bob, pat, pia, hal, eve, renamed, tom, mel, kim)
 
 
 async def _merged(clinic: Clinic, ann: Profile, pat: Profile) -> tuple[Profile, Profile]:
@@ -248,6 +256,7 @@ def _profile(world: World, who: Principal, row: Row) -> bool:
         world.bob.id: of_bob | {world.tom.id},
         world.sue.id: of_ann,
         world.tom.id: of_bob,
+        world.kim.id: {world.pat.id, world.eve.id, world.sue.id},
     }
     known = known_to.get(who.person or world.pat.id, set())
     return row["role"] == "dentist" or row["id"] == who.person or row["id"] in known
@@ -267,11 +276,9 @@ MAY_SEE: dict[str, Callable[[World, Principal, Row], bool]] = {
     "idempotency_keys": lambda _, who, row: row["scope"] == who.scope,
     "nodes": lambda *_: False,
     "practices": lambda *_: True,
-    "patient_words": lambda _, who, row: (
-        who.role is Role.STAFF and row["practice_id"] == who.practice
-    ),
+    "patient_words": lambda _, who, row: who.works_at_practice and row["practice_id"] == who.sight,
     "practice_patients": lambda _, who, row: (
-        who.role is Role.STAFF and row["practice_id"] == who.practice
+        who.works_at_practice and row["practice_id"] == who.sight
     ),
     "profiles": _profile,
     "realtime_events": lambda _, who, row: may_join(who, Channel(row["channel"])),

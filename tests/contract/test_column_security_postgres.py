@@ -46,6 +46,7 @@ async def test_both_engines_show_the_same_columns_of_people(outside: Outside) ->
     """Each person's sight of each profile, against the rule as it stands in Python."""
     world = outside.world
     own = {world.ann.id: {world.pat.id, world.eve.id}, world.bob.id: {world.pat.id, world.pia.id}}
+    own[world.kim.id] = {world.pat.id, world.eve.id}
     own |= {world.sue.id: own[world.ann.id], world.tom.id: own[world.bob.id]}
     for name, who in world.principals.items():
         for row in outside.as_reader(who, "SELECT * FROM profiles"):

@@ -1,10 +1,11 @@
 """Profiles: who is this, whose patient, and who may be found."""
 
 from collections.abc import Sequence
+from datetime import date
+from typing import Any
 
 from actors.domain.appointment import Status
 from actors.domain.ids import PatientId, ProfileId
-from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
 from store.engine import open_store
 from tests.contract.clinic import (
@@ -27,9 +28,15 @@ def names(found: Sequence[Profile]) -> list[str]:
     return [profile.name for profile in found]
 
 
-async def search(clinic: Clinic, who: Profile | None, text: str) -> list[str]:
-    by = dentist(who) if who else Principal(role=Role.CHATBOT, subject="bot")
-    page = await clinic.store.profiles.search(by, text, limit=50, after=None)
+BORN = date(1980, 3, 8)
+
+
+async def identified(clinic: Clinic, contact: str, born: date = BORN) -> list[str]:
+    return names(await clinic.store.profiles.identified(contact, born))
+
+
+async def search(clinic: Clinic, who: Profile, text: str) -> list[str]:
+    page = await clinic.store.profiles.search(dentist(who), text, limit=50, after=None)
     assert page.total == len(page.profiles)
     return names(page.profiles)
 
@@ -99,28 +106,32 @@ async def test_a_dentist_finds_own_patients_by_any_part(clinic: Clinic) -> None:
     assert await search(clinic, ann, "somebody") == []
 
 
-async def test_patient_is_found_by_exact_email_or_phone(clinic: Clinic) -> None:
-    ann = await clinic.add_dentist("Dr Ann", email="ann@example.org")
-    own = await clinic.add_patient("Own", phone="100 200", created_by=ann.id)
-    await clinic.add_patient("Far", email="Far@Example.org", phone="+1 555 0199")
-    for who in (ann, None):
-        assert await search(clinic, who, "far@example.org") == ["Far"]
-        assert await search(clinic, who, "+1 555 0199") == ["Far"]
-        assert await search(clinic, who, "far@example") == []
-        assert await search(clinic, who, "ann@example.org") == []
-    assert await search(clinic, None, "") == []
-    assert await search(clinic, None, "Own") == []
-    page = await clinic.store.profiles.search(dentist(ann), "100 200", limit=9, after=None)
-    assert page.own == {own.id}
+async def test_a_patient_is_identified_by_a_contact_and_the_date_of_birth(clinic: Clinic) -> None:
+    ann = await clinic.add_dentist("Dr Ann", email="ann@example.org", phone="+1 555 0100")
+    far: dict[str, Any] = {"email": "Far@Example.org", "phone": "+1 555 0199"}
+    await clinic.add_patient("Far", **far, date_of_birth=BORN)
+    await clinic.add_patient("Twin", **far, date_of_birth=date(1980, 3, 9))
+    await clinic.add_patient("Unknown", **far)
+    await clinic.add_patient("Gone", **far, date_of_birth=BORN, active=False)
+    for contact in ("far@example.org", "+1 555 0199", "+1 (555) 0199"):
+        assert await identified(clinic, contact) == ["Far"], contact
+        assert await identified(clinic, contact, date(1980, 3, 9)) == ["Twin"]
+        assert await identified(clinic, contact, date(1981, 3, 8)) == []
+        assert await search(clinic, ann, contact) == [], "a contact alone finds no one"
+    for other in ("far@example", "ann@example.org", "+1 555 0100", "555 0199", "Far", ""):
+        assert await identified(clinic, other) == [], other
+    for _ in range(2):
+        await clinic.add_patient("Another", **far, date_of_birth=BORN)
+    assert len(await identified(clinic, far["email"])) == 2, "no more than that it is not one"
 
 
 async def test_domains_that_only_look_alike_are_different(clinic: Clinic) -> None:
     find = clinic.store.profiles.adoptable
-    sharp = await clinic.add_patient("Sharp", email="Pat@Straße.example")
+    sharp = await clinic.add_patient("Sharp", email="Pat@Straße.example", date_of_birth=BORN)
     double = await clinic.add_patient("Double", email="pat@strasse.example")
     for same in ("PAT@straße.EXAMPLE", "pat@xn--strae-oqa.example", "pat@XN--STRAE-OQA.example"):
         assert await find(same) == [sharp], same
-        assert await search(clinic, None, same) == ["Sharp"]
+        assert await identified(clinic, same) == ["Sharp"]
     assert await find("pat@STRASSE.example") == [double]
     # Each has a character that casefolding, but not ASCII, takes for another one.
     for other in ("pat@\u017ftrasse.example2", "\u212aim@example.org", "paT\u0307@example.org"):
@@ -138,15 +149,14 @@ async def test_what_is_no_address_adopts_no_one(clinic: Clinic) -> None:
 
 async def test_a_number_is_found_in_any_punctuation(clinic: Clinic) -> None:
     ann = await clinic.add_dentist("Dr Ann")
-    await clinic.add_patient("Far", phone="+43 (0)1 234-56.78")
-    await clinic.add_patient("Near", phone="(01) 234 5678")
+    await clinic.add_patient("Far", phone="+43 (0)1 234-56.78", date_of_birth=BORN)
+    await clinic.add_patient("Near", phone="(01) 234 5678", date_of_birth=BORN)
     await clinic.add_patient("Own", phone="+1 202 555 0100", created_by=ann.id)
-    for who in (ann, None):
-        for same in ("+4312345678", "+43 1 234 5678", "+43(1)2345678", "+43 (0) 1 2345678"):
-            assert await search(clinic, who, same) == ["Far"], same
-        assert await search(clinic, who, "01/2345678") == ["Near"]
-        for other in ("+4312345679", "+44 1 2345678", "2345678", "4312345678"):
-            assert await search(clinic, who, other) == []
+    for same in ("+4312345678", "+43 1 234 5678", "+43(1)2345678", "+43 (0) 1 2345678"):
+        assert await identified(clinic, same) == ["Far"], same
+    assert await identified(clinic, "01/2345678") == ["Near"]
+    for other in ("+4312345679", "+44 1 2345678", "2345678", "4312345678"):
+        assert await identified(clinic, other) == []
     for part in ("202-555", "(202) 5550", "+1 (202)", "5550100"):
         assert await search(clinic, ann, part) == ["Own"], part
 
@@ -164,22 +174,24 @@ async def test_in_a_region_national_numbers_are_international_ones(
     ) as store:
         clinic = Clinic(store, clock, new_id, postbox)
         for number, phone in enumerate(("+43 1 2345678", "01/234 56 78", "0043-1-2345678")):
-            await clinic.add_patient(f"Pat {number}", phone=phone)
-        await clinic.add_patient("Local", phone="2345678")
-        everyone = ["Pat 0", "Pat 1", "Pat 2"]
+            day = BORN.replace(day=number + 1)
+            await clinic.add_patient(f"Pat {number}", phone=phone, date_of_birth=day)
+        await clinic.add_patient("Local", phone="2345678", date_of_birth=BORN)
         for same in ("+43 1 2345678", "(01) 2345678", "0043 1 2345678", "+43 (0)1 2345678"):
-            assert await search(clinic, None, same) == everyone, same
-        assert await search(clinic, None, "2345678") == ["Local"]
-        assert await search(clinic, None, "01 2345679") == []
+            for number in range(3):
+                day = BORN.replace(day=number + 1)
+                assert await identified(clinic, same, day) == [f"Pat {number}"], same
+        assert await identified(clinic, "2345678") == ["Local"]
+        assert await identified(clinic, "01 2345679") == []
 
 
 async def test_a_number_without_a_key_is_found_as_it_was_typed(
     clinic: Clinic, database: Database
 ) -> None:
     """As the version before this one writes it, on the same database."""
-    await clinic.add_patient("Old", phone="+1 555 0199")
+    await clinic.add_patient("Old", phone="+1 555 0199", date_of_birth=BORN)
     database.query("UPDATE profiles SET phone_key = NULL")
-    assert await search(clinic, None, "+1 555 0199") == ["Old"]
+    assert await identified(clinic, "+1 555 0199") == ["Old"]
 
 
 async def test_a_search_is_paged_by_name(clinic: Clinic) -> None:

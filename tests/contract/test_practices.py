@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import pytest
 
+from actors.domain.appointment import Status
 from actors.domain.events import PatientLinked, PracticeSaved, ProfileSaved
 from actors.domain.ids import DentistId, PatientId, PracticeId, ProfileId
 from actors.domain.practice import Practice
@@ -22,7 +23,7 @@ from actors.services.practices import Practices
 from actors.services.records import Records
 from actors.services.requests import NewProfile
 from store.engine import Store
-from tests.contract.clinic import ADMIN, Clinic, booked, staff
+from tests.contract.clinic import ADMIN, DAY, Clinic, booked, dentist, held, staff
 from tests.contract.engines import Database
 
 FEAST = Closure(start_date=date(2027, 12, 24), end_date=date(2027, 12, 26), reason="Fête 🎄")
@@ -59,10 +60,10 @@ async def test_a_closure_fences_every_calendar_of_the_practice_and_no_other(
         (there.id, ()),
     ]
     await clinic.save(closed(here, ann, bob))
-    for loaded, dentist in zip(opened[:2], (ann, bob), strict=True):
+    for loaded, whose in zip(opened[:2], (ann, bob), strict=True):
         with pytest.raises(Fenced):
-            await clinic.commit(loaded, clinic.turn(booked(clinic.row(dentist, pat))))
-        again = await clinic.open(dentist)
+            await clinic.commit(loaded, clinic.turn(booked(clinic.row(whose, pat))))
+        again = await clinic.open(whose)
         assert again.schedule.closures == (FEAST,)
     await clinic.commit(opened[2], clinic.turn(booked(clinic.row(cyd, pat))))
 
@@ -127,9 +128,60 @@ async def test_whose_patient_somebody_is(clinic: Clinic, store: Store) -> None:
     by = staff(sue, ann)
     page = await store.profiles.search(by, "", limit=9, after=None)
     assert page.profiles == (entered, seen)
-    assert page.own == {entered.id, seen.id}
     assert await store.profiles.own_patient(by, PatientId(entered.id)) == entered
     assert await store.profiles.own_patient(by, PatientId(nobody.id)) is None
+
+
+async def test_bookings_that_others_made_and_that_were_cancelled_make_no_patient(
+    clinic: Clinic, store: Store
+) -> None:
+    here = await clinic.add_practice("Here")
+    ann = await clinic.add_dentist("Dr Ann", practice_id=here.id)
+    desk = staff(await clinic.add_staff("Sue", here), ann)
+    outcomes = {}
+    for number, (via, ends) in enumerate(
+        (via, ends)
+        for via in ("staff", "dentist", "patient", "chatbot")
+        for ends in (Status.CANCELLED, Status.CONFIRMED, Status.COMPLETED, Status.NO_SHOW)
+    ):
+        pat = await clinic.add_patient(f"{via} {ends}")
+        start = clinic.clock.now() + (number + 1) * DAY
+        visit = clinic.row(ann, pat, start, created_via=via, status=ends)
+        await clinic.commit(await clinic.open(ann), clinic.turn(booked(visit)))
+        belongs = await store.practices.has_patient(here.id, PatientId(pat.id))
+        assert (await store.profiles.own_patient(desk, PatientId(pat.id)) is not None) == belongs
+        mine = await store.profiles.own_patient(dentist(ann), PatientId(pat.id))
+        assert (mine is not None) == belongs
+        kept = await store.practices.patient_of(here.id, PatientId(pat.id))
+        assert (kept is not None) == belongs
+        outcomes[pat.name] = belongs
+    assert [name for name, belongs in outcomes.items() if not belongs] == [
+        "staff cancelled",
+        "dentist cancelled",
+    ]
+
+
+async def test_a_dentist_sees_the_patients_of_the_practice_where_that_is_so(
+    clinic: Clinic, store: Store
+) -> None:
+    here = await clinic.add_practice("Here")
+    ann, kim = [await clinic.add_dentist(name, practice_id=here.id) for name in ("Ann", "Kim")]
+    seen, entered, nobody, held_only = [
+        await clinic.add_patient(name, joins)
+        for name, joins in (("S", None), ("E", here.id), ("N", None), ("H", None))
+    ]
+    visit = clinic.row(ann, seen)
+    hold = clinic.row(ann, held_only, clinic.clock.now() + 3 * DAY, status=Status.HELD)
+    await clinic.commit(await clinic.open(ann), clinic.turn(booked(visit)), clinic.turn(held(hold)))
+    alone = dentist(kim)
+    sharing = replace(alone, colleagues=(DentistId(ann.id), DentistId(kim.id)))
+    for by, found in ((alone, ()), (sharing, (entered, seen))):
+        page = await store.profiles.search(by, "", limit=9, after=None)
+        assert page.profiles == found
+        for each in (seen, entered, nobody, held_only):
+            own = await store.profiles.own_patient(by, PatientId(each.id))
+            assert own == (each if each in found else None)
+        assert await store.appointments.get(by, visit.id) is None, "free or busy only"
 
 
 async def test_staff_write_on_behalf_of_the_dentist_and_the_audit_names_them(

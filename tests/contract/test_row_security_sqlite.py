@@ -18,7 +18,6 @@ from actors.domain.principal import Principal
 from actors.ports.appointments import AppointmentQuery
 from actors.ports.commits import StoreUnavailable
 from store.engine import open_store
-from store.sql.readers import Lookup
 from store.sqlite.rules import RULES
 from tests.contract.clinic import ADMIN, DAY, Postbox, dentist, patient, render
 from tests.contract.engines import Database
@@ -109,22 +108,6 @@ async def test_a_dentist_shows_public_fields_only_and_a_mere_hold_a_name_only(
     assert (pat["date_of_birth"], pat["language"]) == ("1980-03-08", "de-AT")
     (me,) = await world.query(patient(world.pat), "SELECT * FROM profiles WHERE role = 'patient'")
     assert (me["id"], me["email"], me["subject"]) == (world.pat.id, "pat@example.org", "sub-pat")
-
-
-async def test_a_known_email_or_phone_finds_a_name_and_nothing_else(world: World) -> None:
-    sql = "SELECT * FROM profiles WHERE role = 'patient' ORDER BY name"
-    for who, others in ((BOT, set()), (dentist(world.ann), {"Eve", "Hal", "Pat"})):
-        for exact in ("PIA@example.org", "3"):
-            lookup = Lookup(exact=exact)
-            async with world.clinic.store._readers.caller(who, lookup) as connection:
-                found = [dict(r._mapping) for r in await connection.exec_driver_sql(sql)]
-            assert {row["name"] for row in found} == {"Pia", *others}
-            (pia,) = [row for row in found if row["name"] == "Pia"]
-            assert (pia["email"], pia["subject"], pia["search_text"]) == (None, None, None)
-    lookup = Lookup(exact="3")
-    async with world.clinic.store._readers.caller(patient(world.pat), lookup) as connection:
-        found = [dict(r._mapping) for r in await connection.exec_driver_sql(sql)]
-    assert [row["name"] for row in found] == ["Pat"]
 
 
 # --- ways around ---------------------------------------------------------------------

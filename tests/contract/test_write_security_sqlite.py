@@ -50,7 +50,7 @@ async def test_only_a_declared_patient_joins_a_declared_practice(world: World) -
     assert here
 
     def joining(who: str) -> str:
-        return f"INSERT INTO practice_patients VALUES ('{here}', '{who}', 'booked', 0)"
+        return f"INSERT INTO practice_patients VALUES ('{here}', '{who}', 'booked', 0, NULL, 1)"
 
     for who, declared in (
         (world.pat.id, (ann.id,)),
@@ -61,16 +61,23 @@ async def test_only_a_declared_patient_joins_a_declared_practice(world: World) -
         with pytest.raises(ConstraintViolated, match="row security"):
             await written(world, joining(who), *declared)
     await written(world, joining(world.pat.id), here, world.pat.id)
-    for change in ("UPDATE practice_patients SET source = 'x'", "DELETE FROM practice_patients"):
+    remark = "UPDATE practice_patients SET remark = 'x'"
+    await written(world, f"{remark} WHERE patient_id = '{world.pat.id}'", here, world.pat.id)
+    for change, named in (
+        (remark, (here, ann.id)),
+        (remark, (ann.id, world.pat.id)),
+        (f"UPDATE practice_patients SET patient_id = '{world.eve.id}'", (here, world.pat.id)),
+        ("DELETE FROM practice_patients", (here, ann.id, world.pat.id)),
+    ):
         with pytest.raises(ConstraintViolated, match="row security"):
-            await written(world, change, here, ann.id, world.pat.id)
+            await written(world, change, *named)
 
 
 async def test_only_a_merged_patient_leaves_a_practice(world: World) -> None:
     here, mel, pat = world.sue.practice_id, world.mel, world.pat
     assert here
     for who in (mel, pat):
-        row = f"('{here}', '{who.id}', 'created', 0)"
+        row = f"('{here}', '{who.id}', 'created', 0, NULL, 1)"
         await written(world, f"INSERT INTO practice_patients VALUES {row}", here, who.id)
     leaving = "DELETE FROM practice_patients WHERE patient_id = '{}'"
     for who, declared in ((pat, (here, pat.id)), (mel, (here,)), (mel, (mel.id,))):

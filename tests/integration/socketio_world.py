@@ -247,6 +247,8 @@ class World:
                     duplicates=cast("Any", None),
                     practices=cast("Any", None),
                     imports=cast("Any", None),
+                    lookups=cast("Any", None),
+                    practice_patients=cast("Any", None),
                     catalog=cast("Any", None),
                     availability=cast("Any", self.availability),
                     bookings=cast("Any", self.bookings),

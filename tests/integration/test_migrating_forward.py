@@ -43,7 +43,7 @@ from tests.support.ids import SerialIds
 from tests.support.postgres import ADMIN, postgres_server
 
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]
-REVISIONS = tuple(f"{number:04}" for number in range(1, 21))
+REVISIONS = tuple(f"{number:04}" for number in range(1, 23))
 """What was once the newest. A new migration adds the one before it here."""
 DENTIST = Principal(role=Role.DENTIST, subject="sub-d", person=ProfileId("d"))
 MINE = DentistId(ProfileId("d"))
@@ -161,6 +161,7 @@ async def test_everyone_who_is_known_belongs_to_one_practice(urls: tuple[str, st
     after = reading(owner, _contents)
     (practice,) = after["practices"]
     assert (practice["time_zone"], practice["closures"]) == ("Europe/Berlin", "[]")
+    assert practice["dentists_see"] == "own"
     works_at = {row["id"]: row["practice_id"] for row in after["profiles"]}
     assert works_at == {"d": practice["id"], "p": None, "q": None}
     assert all(row["active"] for row in after["profiles"])

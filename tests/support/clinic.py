@@ -228,6 +228,14 @@ class Clinic:
             await self.api(patient).post("/api/reservations", self.slot(clock, **which))
         )
 
+    async def looked_up(self, caller: Api, patient_id: str) -> None:
+        """What must come before a link: the caller finds the patient by two identifiers."""
+        path, born = f"/api/profiles/{patient_id}", {"date_of_birth": "1980-03-08"}
+        known = (await self.admin.put(path, born)).body
+        kind = "phone" if known["phone"] else "email"
+        found = await caller.post("/api/patients/lookup", {kind: known[kind], **born})
+        assert found.body == {"found": True, "id": patient_id, "name": known["name"]}, found.body
+
     async def shows(self, viewer: Person, appointment_id: str, **fields: Any) -> bool:
         """Whether the viewer's appointment has these values now."""
         answer = await self.api(viewer).get(f"/api/appointments/{appointment_id}")

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import event
@@ -39,7 +39,10 @@ _NUMBERS = (
     "WITH RECURSIVE numbers(n) AS"
     " (SELECT {first} UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < {last})"
 )
-_PEOPLE = "INSERT INTO profiles (id, role, name, phone, email, email_key, version, search_text)"
+_PEOPLE = (
+    "INSERT INTO profiles"
+    " (id, role, name, phone, email, email_key, version, search_text, date_of_birth)"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,11 +113,11 @@ _PRACTICE = (
 )
 _DENTISTS = (
     f"{_PEOPLE} SELECT 'd' || n, 'dentist', 'Dr ' || n, '0' || n, 'd' || n || '@x',"
-    " 'd' || n || '@x', 1, 'dr ' || n"
+    " 'd' || n || '@x', 1, 'dr ' || n, NULL"
 )
 _PATIENTS = (
     f"{_PEOPLE} SELECT 'p' || n, 'patient', 'P ' || n, '+' || n, 'p' || n || '@x',"
-    " 'p' || n || '@x', 1, '\nnp\nn' || n || '\n'"
+    " 'p' || n || '@x', 1, '\nnp\nn' || n || '\n', '1980-03-08'"
 )
 _CALENDARS = "INSERT INTO calendars SELECT 'd' || n, 1, NULL, '{{}}', 1"
 _APPOINTMENTS = (
@@ -147,7 +150,6 @@ _AUDIT = (
 
 DENTIST = Principal(role=Role.DENTIST, subject="", person=ProfileId("d1"))
 PATIENT = Principal(role=Role.PATIENT, subject="", person=ProfileId("p1"))
-BOT = Principal(role=Role.CHATBOT, subject="bot")
 _MINE = DentistId(ProfileId("d1"))
 _CHANNEL = dentist_channel(_MINE)
 _WEEK = AppointmentQuery(
@@ -188,8 +190,8 @@ def _people(answer: Any) -> int:
     return len(answer.profiles)
 
 
-def _search(text: str, who: Principal = DENTIST) -> Read:
-    return lambda store: store.profiles.search(who, text, limit=50, after=None)
+def _search(text: str) -> Read:
+    return lambda store: store.profiles.search(DENTIST, text, limit=50, after=None)
 
 
 READINGS = (
@@ -211,8 +213,11 @@ READINGS = (
     ),
     Reading(name="a dentist's patients", read=_search(""), found=_people),
     Reading(name="patients with a text", read=_search("p 1"), found=_people),
-    Reading(name="a patient by phone", read=_search("+7"), found=_people),
-    Reading(name="a patient by phone, for a chatbot", read=_search("+7", BOT), found=_people),
+    Reading(
+        name="a patient by phone and birthday",
+        read=lambda s: s.profiles.identified("+7", date(1980, 3, 8)),
+        found=len,
+    ),
     Reading(
         name="one's own patient",
         read=lambda s: s.profiles.own_patient(DENTIST, PatientId(ProfileId("p1"))),

@@ -1,13 +1,7 @@
 /** Booking for a patient: found by name, telephone or e-mail, or new to the clinic. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import {
-  codeOf,
-  type FoundPatient,
-  type HubError,
-  type KnownPatient,
-  type Profile,
-} from "../sdk/index";
+import { codeOf, type HubError, type KnownPatient, type Profile } from "../sdk/index";
 import { Dialog } from "../shared/dialog";
 import { Field } from "../shared/field";
 import { useCommand } from "../shared/hooks";
@@ -18,6 +12,8 @@ import type { Clinic } from "./clinic";
 const TYPED_MS = 200;
 const TYPES = { name: "text", phone: "tel", email: "email" } as const;
 const EMPTY = { name: "", phone: "", email: "" };
+
+type Chosen = Pick<Profile, "id" | "name">;
 
 export function NewBooking({
   clinic,
@@ -31,7 +27,7 @@ export function NewBooking({
   const [when, setWhen] = useState(start);
   const types = clinic.types.filter((each) => each.active && each.bookable_by.includes("staff"));
   const [type, setType] = useState(types[0]?.id ?? "");
-  const [patient, setPatient] = useState<FoundPatient | null>(null);
+  const [patient, setPatient] = useState<Chosen | null>(null);
   const [fresh, setFresh] = useState<typeof EMPTY | null>(null);
   const [notes, setNotes] = useState("");
   const [taken, setTaken] = useState(false);
@@ -195,8 +191,8 @@ function Known({
   onChoose,
 }: {
   known: KnownPatient[];
-  chosen: FoundPatient | null;
-  onChoose: (patient: FoundPatient) => void;
+  chosen: Chosen | null;
+  onChoose: (patient: Chosen) => void;
 }) {
   return (
     <fieldset class="plain stack">
@@ -231,12 +227,12 @@ function Search({
   onNew,
 }: {
   clinic: Clinic;
-  chosen: FoundPatient | null;
-  onChoose: (patient: FoundPatient | null) => void;
+  chosen: Chosen | null;
+  onChoose: (patient: Chosen | null) => void;
   onNew: (name: string) => void;
 }) {
   const [q, setQ] = useState("");
-  const [found, setFound] = useState<FoundPatient[] | null>(null);
+  const [found, setFound] = useState<Profile[] | null>(null);
   useEffect(() => {
     const aborted = new AbortController();
     const timer = setTimeout(() => {

@@ -11,8 +11,8 @@ import type {
   ChatAnswer,
   Consents,
   ErrorBody,
-  FoundPatient,
   HistoryEntry,
+  LookupResult,
   Page,
   Profile,
   ProfileFields,
@@ -279,11 +279,18 @@ export class RestClient {
     return this.request("POST", "/api/profiles", { body: { role: "patient", ...fields } });
   }
 
-  patients(q: string, signal?: AbortSignal): Promise<Page<FoundPatient>> {
+  patients(q: string, signal?: AbortSignal): Promise<Page<Profile>> {
     return this.request("GET", "/api/patients", {
       query: { q, limit: 20 },
       ...(signal && { signal }),
     });
+  }
+
+  /** Someone of any practice, by two identifiers: for dentists and staff, counted and audited. */
+  lookUpPatient(
+    identifiers: { date_of_birth: string } & ({ phone: string } | { email: string }),
+  ): Promise<LookupResult> {
+    return this.request("POST", "/api/patients/lookup", { body: identifiers });
   }
 
   async dentists(): Promise<PublicCard[]> {

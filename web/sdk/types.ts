@@ -21,12 +21,12 @@ export type Appointment = Omit<Schemas["Appointment"], "expires_at" | "cancel_re
 export type Reservation = Schemas["Reservation"];
 export type AppointmentType = Schemas["AppointmentType"];
 export type Profile = Schemas["Profile"];
+export type LookupResult = Schemas["LookupResult"];
 /** What a person may enter of their profile; a patient enters `date_of_birth` once. */
 export type ProfileFields = Partial<
   Pick<Profile, "name" | "email" | "phone" | "time_zone" | "date_of_birth" | "language">
 > & { consent?: { email?: boolean; sms?: boolean } };
 export type PublicCard = Schemas["PublicCard"];
-export type FoundPatient = Schemas["FoundPatient"] & Partial<Profile>;
 export type Consent = Schemas["Consent"];
 export interface Consents {
   data: readonly Consent[];

@@ -185,9 +185,9 @@ class World:
             found = self._kept[owner] = await self.webhook(owner)
         return found
 
-    async def person(self) -> dict[str, Any]:
+    async def person(self, **fields: str) -> dict[str, Any]:
         """A new patient, without a dentist."""
-        body = {"role": "patient", "name": "Somebody"}
+        body = {"role": "patient", "name": "Somebody", **fields}
         return _made(await self.clinic.admin.post("/api/profiles", body))
 
     async def patient_of_a(self) -> dict[str, Any]:

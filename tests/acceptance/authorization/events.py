@@ -14,6 +14,7 @@ from tests.acceptance.authorization.callers import NOTE, Bearer, World
 from tests.acceptance.authorization.calls import CHANNELS, sockets
 from tests.acceptance.authorization.table import Row
 from tests.support.clinic import schedule
+from tests.support.database import execute
 from tests.support.eventually import eventually
 from tests.support.process import ROOT
 from tests.support.screens import Screen
@@ -175,6 +176,14 @@ async def make_everything_happen(world: World) -> None:
     assert (await p.put("/api/profiles/me", {"phone": "+1 555 0199"})).status == 200
     assert (await d.put("/api/profiles/me", {"time_zone": "Europe/Vienna"})).status == 200
     practice = f"/api/practices/{world.practice}"
+    execute(
+        world.clinic.database,
+        f"UPDATE profiles SET date_of_birth = '1980-03-08' WHERE id = '{world.p2.id}'",  # noqa: S608  # an id
+    )
+    found = await world.clinic.api(world.clinic.dentists[2]).post(
+        "/api/patients/lookup", {"phone": "+1 555 0101", "date_of_birth": "1980-03-08"}
+    )
+    assert found.body["id"] == world.p2.id
     linked = await world.clinic.api(world.clinic.dentists[2]).post(
         f"/api/practices/{world.clinic.practices[1]}/patients", {"patient_id": world.p2.id}
     )

@@ -162,7 +162,9 @@ async def _affected(world: World) -> Sent:
 
 
 async def _link(world: World) -> Sent:
-    someone = await world.person()
+    someone = await world.person(email=f"{uuid4()}@example.org")
+    for each in (world.d, world.clinic.staff[0]):
+        await world.clinic.looked_up(world.clinic.api(each), someone["id"])
     return Sent(
         path=f"/api/practices/{world.practice}/patients", body={"patient_id": someone["id"]}
     )
@@ -185,6 +187,27 @@ async def _duplicates(world: World) -> Sent:
 async def _merge(world: World) -> Sent:
     one, other = await world.patient_of_a(), await world.patient_of_a()
     return Sent(path=f"/api/patients/{one['id']}/merge", body={"into": other["id"]})
+
+
+def _look_up(born: str) -> Build:
+    async def build(world: World) -> Sent:
+        body = {"date_of_birth": "1980-03-08"}
+        saved = await world.clinic.admin.put(f"/api/profiles/{world.p.id}", body)
+        assert saved.status == 200
+        body = {"email": "patient-0@example.org", "date_of_birth": born}
+        return Sent(body=body, shows=world.p.id)
+
+    return build
+
+
+def _kept(patient: str | None = None, body: Any = None) -> Build:
+    async def build(world: World) -> Sent:
+        await world.kept("appointment")
+        who = patient or world.p.id
+        path = f"/api/practices/{world.practice}/patients/{who}"
+        return Sent(path=path, body=body, shows=who)
+
+    return build
 
 
 def _changes(channel: Callable[[World], str]) -> Build:
@@ -241,6 +264,7 @@ _CONSENT = "/api/consents/{id}"
 _WEBHOOK = "/api/webhooks/{id}"
 _PARTY = "chatbot:clinic-chatbot"
 _PRACTICE = "/api/practices/{id}"
+_KEPT = f"{_PRACTICE}/patients/{{patientId}}"
 _NEW_PRACTICE = {"name": "New practice", "time_zone": "UTC"}
 _LONG_AGO = {"start_date": "2020-12-24", "end_date": "2020-12-26", "reason": None}
 _NEW_TYPE = {"name": "Whitening", "duration_minutes": 20}
@@ -356,6 +380,11 @@ REST: Final[Mapping[str, Mapping[str, Build]]] = {
         ),
         "unknown": _unknown(f"{_PRACTICE}/patients", body={"patient_id": UNKNOWN}),
     },
+    f"GET {_KEPT}": {"P, at D's": _kept(), "unknown": _kept(UNKNOWN)},
+    f"PUT {_KEPT}": {
+        "P, at D's": _kept(body={"remark": "Prefers mornings"}),
+        "unknown": _kept(UNKNOWN, body={"remark": "Prefers mornings"}),
+    },
     "GET /api/patients": {
         "P by name": _people(lambda world: world.p.name),
         "P by e-mail": _people(lambda _: "patient-0@example.org"),
@@ -371,6 +400,10 @@ REST: Final[Mapping[str, Mapping[str, Build]]] = {
     },
     "POST /api/imports": {"a file": _file},
     "GET /api/exports": {"P": _exported},
+    "POST /api/patients/lookup": {
+        "P": _look_up("1980-03-08"),
+        "P, another date of birth": _look_up("1980-03-09"),
+    },
     "GET /api/appointment-types": {"all": _plain},
     "POST /api/appointment-types": {"new": lambda _: _sent(_NEW_TYPE)},
     f"PUT {_TYPE}": {
