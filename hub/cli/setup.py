@@ -68,9 +68,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     path: Path = args.config or DEFAULT_CONFIG
-    if args.database and path.exists():
-        raise CliError(f"{path} is there already, so --database is not written: change it there")
     base = configured(path if path.exists() else None)
+    if args.database and path.exists() and args.database != base.database.url:
+        raise CliError(f"{path} is there already, so --database is not written: change it there")
     if args.database:
         base = replace(base, database=replace(base.database, url=args.database))
     log_only_warnings(base)
@@ -100,10 +100,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _practices(config: Config) -> Sequence[Practice]:
-    """Those that the hub has; none without a database."""
+    """Those that the hub has; none without a database. One of an older version is migrated."""
     database = config.database
-    if plan(database.migrate_url or database.url).current is None:
+    found = plan(database.migrate_url or database.url)
+    if found.current is None:
         return ()
+    if found.pending:
+        upgrade(database.url, migrate_url=database.migrate_url or None)
     async with _store(config) as store:
         return await store.practices.every()
 
@@ -188,12 +191,13 @@ def _lines(founded: Founded, admin: str, path: Path, to_add: Sequence[str]) -> I
     if not founded.is_new:
         yield f"This hub is set up already, for {founded.practice.name}. Nothing was changed."
         return
-    practice, config = founded.practice, "" if path == DEFAULT_CONFIG else f" --config {path}"
+    practice = founded.practice
+    config = "" if path == DEFAULT_CONFIG else f" --config {shlex.quote(str(path))}"
     yield f"{practice.name} is set up ({practice.region}, {practice.time_zone})."
     for each in founded.people:
         yield f"  {each.role:<8} {each.name}  {each.id}"
     if to_add:
-        yield f"Add these settings to {path}:"
+        yield f"Add these settings to {path}, below their [section] where it has one:"
         yield from (f"  {line}" for line in to_add)
     else:
         yield f"The settings are in {path}."
@@ -202,7 +206,7 @@ def _lines(founded: Founded, admin: str, path: Path, to_add: Sequence[str]) -> I
     yield f"  chairside check{config}"
     yield f"  chairside serve{config}"
     yield "A token signs someone in for as long as --ttl says:"
-    yield f"  chairside token{config} --role admin --subject {admin} --ttl 1d"
+    yield f"  chairside token{config} --role admin --subject {shlex.quote(admin)} --ttl 1d"
     for each in founded.people:
         subject = shlex.quote(each.subject or "")
         yield f"  chairside token{config} --role {each.role} --subject {subject} --ttl 1d"

@@ -9,6 +9,7 @@ from hub.config import Config
 
 _OWNER_ONLY = 0o600
 _SECRET_BYTES = 48
+_MAKES_SECRET = f"python3 -c 'import secrets; print(secrets.token_urlsafe({_SECRET_BYTES}))'"
 _HEAD = (
     "# Written by `chairside setup`. Every setting with its default: config.toml of the"
     " documentation.\n# This file contains the key of all tokens: only its owner may read it.\n"
@@ -48,12 +49,16 @@ def write_config(path: Path, text: str) -> None:
 
 
 def missing_lines(config: Config, region: str) -> list[str]:
-    """What an existing configuration lacks for a practice, as settings to write there."""
-    lines = []
+    """What an existing configuration lacks for a practice, as lines of TOML to write there.
+
+    They are printed, so a key of tokens is not among them, but how to make one.
+    """
+    auth, practice = [], []
     if not config.auth.has_keys:
-        lines.append(f'auth.secret = "{secrets.token_urlsafe(_SECRET_BYTES)}"')
+        auth.append(f"# secret = the line, in quotes, that this prints: {_MAKES_SECRET}")
     if not config.practice.require_contact:
-        lines.append("practice.require_contact = true")
+        practice.append("require_contact = true")
     if region and not config.practice.region:
-        lines.append(f'practice.region = "{region}"')
-    return lines
+        practice.append(f"region = {json.dumps(region)}")
+    sections = {"auth": auth, "practice": practice}
+    return [line for name, keys in sections.items() if keys for line in (f"[{name}]", *keys)]

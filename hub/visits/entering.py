@@ -1,6 +1,6 @@
 """Finds the people and the type of each row, and books: past visits as history."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -11,9 +11,10 @@ from hub.visits.rows import RefusedRow, VisitRow, plain
 _STEPS: Final[Mapping[str, Sequence[str]]] = {
     "completed": ("confirmed", "arrived", "checked_in", "completed"),
     "no_show": ("confirmed", "no_show"),
+    "confirmed": ("confirmed",),
 }
 """The statuses on the way to the one that a past visit has."""
-_FOUND_MAX: Final = 50
+_FOUND_AT_ONCE: Final = 50
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,12 +52,18 @@ class Entering:
 
     async def enter(self, row: VisitRow) -> bool:
         """Whether the visit is new. Raises RefusedRow, ConnectionLost."""
+        try:
+            return await self._enter(row)
+        except HubError as error:
+            raise RefusedRow("visit", str(error)) from None
+
+    async def _enter(self, row: VisitRow) -> bool:
         dentist = _named(self.names.dentists, row.dentist, "dentist")
         kind = _named(self.names.types, row.type or self.default_type, "type")
         patient_id = await self._patient(row)
         start = row.start(dentist["time_zone"] or self.names.zone)
         is_past = start < self.now
-        if row.status and not is_past:
+        if row.status not in ("", "confirmed") and not is_past:
             raise RefusedRow("status", "a visit to come is entered as confirmed only")
         booking = {
             "dentist_id": dentist["id"],
@@ -64,25 +71,20 @@ class Entering:
             "patient_id": patient_id,
             "start": start.isoformat(),
         }
-        try:
-            found = await self._known(booking, start)
-            if self.dry_run:
-                return found is None
-            visit = found or await self._booked(booking, row, is_past)
-            if is_past:
-                await self._ended(visit, row.status or "completed")
-        except HubError as error:
-            raise RefusedRow("visit", str(error)) from None
+        found = await self._known(booking, start)
+        if self.dry_run:
+            return found is None
+        visit = found or await self._booked(booking, row, is_past)
+        if is_past:
+            await self._ended(visit, row.status or "completed")
         return found is None
 
     async def _patient(self, row: VisitRow) -> str:
         key = plain(row.patient), row.date_of_birth, row.contact
         if key not in self._patients:
-            query = {"q": row.contact or row.patient, "limit": str(_FOUND_MAX)}
-            page = await self.hub.request("GET", "/api/patients", query=query)
             found = {
                 each["id"]
-                for each in page["data"]
+                async for each in self._search(row.contact or row.patient)
                 if plain(each["name"]) == key[0]
                 and row.date_of_birth in (None, each.get("date_of_birth"))
             }
@@ -92,6 +94,16 @@ class Entering:
                 raise RefusedRow("patient", "several patients have this name: add a date of birth")
             (self._patients[key],) = found
         return self._patients[key]
+
+    async def _search(self, text: str) -> AsyncIterator[Mapping[str, Any]]:
+        query = {"q": text, "limit": str(_FOUND_AT_ONCE)}
+        while True:
+            page = await self.hub.request("GET", "/api/patients", query=query)
+            for each in page["data"]:
+                yield each
+            if page["pagination"]["next_cursor"] is None:
+                return
+            query["cursor"] = page["pagination"]["next_cursor"]
 
     async def _known(self, booking: Mapping[str, str], start: datetime) -> Mapping[str, Any] | None:
         page = await self.hub.request(

@@ -20,7 +20,10 @@ _STATUS: Final = {
     ),
     **dict.fromkeys(("noshow", "nichterschienen", "missed", "versaumt"), "no_show"),
     **dict.fromkeys(("cancelled", "canceled", "storniert", "abgesagt"), "cancelled"),
-    **dict.fromkeys(("confirmed", "booked", "planned", "bestatigt", "geplant", "gebucht"), ""),
+    **dict.fromkeys(
+        ("confirmed", "booked", "planned", "bestatigt", "geplant", "gebucht"), "confirmed"
+    ),
+    "": "",
 }
 
 
@@ -46,7 +49,7 @@ class VisitRow:
     day: date
     time: time
     status: str
-    """``completed``, ``no_show`` or ``cancelled``; empty: what follows from the time."""
+    """``completed``, ``no_show``, ``cancelled`` or ``confirmed``; empty: as the time tells."""
     notes: str | None
 
     def start(self, zone: str) -> datetime:
@@ -69,7 +72,7 @@ def visit_row(row: TableRow, region: str) -> VisitRow:
     if "patient" not in texts:
         raise RefusedRow("patient", "is needed")
     day, at = _when(texts, region)
-    status = plain(texts.get("status", "confirmed")).replace(" ", "")
+    status = plain(texts.get("status", "")).replace(" ", "")
     if status not in _STATUS:
         known = "completed, no_show, cancelled or confirmed"
         raise RefusedRow("status", f"must be {known}")

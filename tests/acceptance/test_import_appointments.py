@@ -46,7 +46,7 @@ HEADING = "Patient;E-Mail;Behandler;Terminart;Datum;Uhrzeit;Status;Notiz\n"
 
 def row(number: int, days: int, at: str, status: str = "", notes: str = "") -> str:
     who = f"Patient {number};patient-{number}@example.org"
-    return f"{who};Dentist 0;check-up;{day(days)};{at};{status or 'booked'};{notes}\n"
+    return f"{who};Dentist 0;check-up;{day(days)};{at};{status};{notes}\n"
 
 
 def counts(report: dict[str, Any]) -> tuple[int, int, int]:
@@ -111,6 +111,42 @@ async def test_a_visit_that_an_earlier_import_left_half_done_is_completed(
     _, report = await asyncio.to_thread(imported, HEADING + row(0, -30, "09:00"))
     assert counts(report) == (0, 1, 0)
     assert [status for _, status, _ in await visits(clinic)] == ["completed"]
+
+
+async def test_a_past_visit_that_was_only_planned_stays_so(
+    clinic: Clinic, imported: Import
+) -> None:
+    text = HEADING + row(0, -30, "09:00", "geplant") + row(1, -30, "10:00")
+    text += row(2, 10, "10:00", "confirmed")
+    for expected in ((3, 0, 0), (0, 3, 0)):
+        _, report = await asyncio.to_thread(imported, text)
+        assert counts(report) == expected, report
+        shown = {name: status for name, status, _ in await visits(clinic)}
+        assert shown == {
+            "Patient 0": "confirmed",
+            "Patient 1": "completed",
+            "Patient 2": "confirmed",
+        }
+
+
+async def test_a_patient_is_found_behind_the_first_page_of_a_search(
+    clinic: Clinic, imported: Import, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub.visits.entering._FOUND_AT_ONCE", 1)
+    desk = clinic.api(clinic.staff[0])
+    for name in ("Kim Abel-Fox", "Kim Fox"):
+        body = {"role": "patient", "name": name, "allow_duplicate": True}
+        assert (await desk.post("/api/profiles", body)).status == 201
+    visit = row(0, 10, "09:00").replace("Patient 0;patient-0@example.org", "Kim Fox;")
+    _, report = await asyncio.to_thread(imported, HEADING + visit)
+    assert counts(report) == (1, 0, 0), report
+
+
+async def test_a_row_whose_search_fails_is_refused_alone(clinic: Clinic, imported: Import) -> None:
+    text = HEADING + row(0, 10, "09:00").replace("patient-0@example.org", "x" * 2_000)
+    _, report = await asyncio.to_thread(imported, text + row(1, 10, "10:00"))
+    assert counts(report) == (1, 0, 1), report
+    assert report["lines"][0]["field"] == "visit"
 
 
 async def test_names_that_are_unknown_are_refused_with_the_known_ones(imported: Import) -> None:

@@ -2,14 +2,17 @@
 
 import io
 import json
+import shlex
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import jwt
 import pytest
 
 from hub.cli.main import main
+from store.migrations.migrate import plan, upgrade
 from store.sql.lockfile import exclusive
 from tests.support.logs import captured_logs
 
@@ -149,10 +152,40 @@ def test_an_existing_configuration_is_used_and_not_changed(
     made = output(capsys, *FLAGS, "--config", "hub.toml")
     assert (elsewhere / "other.db").exists()
     assert file.read_text() == '[database]\nurl = "sqlite:///other.db"\n'
-    wanted = [line.split(" = ")[0] for line in made["settings_to_add"]]  # type: ignore[attr-defined]  # of JSON
-    assert wanted == ["auth.secret", "practice.require_contact", "practice.region"]
+    lines = cast("list[str]", made["settings_to_add"])
+    wanted = {"auth": {}, "practice": {"require_contact": True, "region": "AT"}}
+    assert tomllib.loads("\n".join(lines)) == wanted, "nothing that is secret is printed"
+    assert "secrets.token_urlsafe" in lines[1]
+    file.write_text("\n".join([file.read_text(), *lines]))
+    again = output(capsys, *FLAGS, "--config", "hub.toml", "--database", "sqlite:///other.db")
+    assert not again["new"]
     refused = refusal(capsys, *FLAGS, "--config", "hub.toml", "--database", "sqlite:///third.db")
     assert "hub.toml is there already" in refused
+
+
+def test_a_database_of_an_older_version_is_migrated(elsewhere: Path, capsys: Captured) -> None:
+    upgrade("sqlite:///chairside.db", to="0012")
+    assert output(capsys, *FLAGS)["new"]
+    assert (elsewhere / "config.toml").exists()
+    assert not plan("sqlite:///chairside.db").pending
+
+
+def test_the_same_command_can_be_repeated_with_its_database(capsys: Captured) -> None:
+    url = ("--database", "sqlite:///own.db")
+    made = output(capsys, *FLAGS, *url)
+    assert output(capsys, *FLAGS, *url) == {"new": False, "practices": made["practices"]}
+    other = ("--database", "sqlite:///other.db")
+    assert "is there already" in refusal(capsys, *FLAGS, *other)
+
+
+def test_the_printed_commands_are_quoted_for_a_shell(elsewhere: Path, capsys: Captured) -> None:
+    (elsewhere / "my hub").mkdir()
+    admin = ("--admin", "the admin; reboot")
+    assert main(["setup", *FLAGS, *admin, "--config", "my hub/c.toml"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    printed = [shlex.split(each) for each in lines if each.startswith("  chairside")]
+    assert all(each[2:4] == ["--config", "my hub/c.toml"] for each in printed), printed
+    assert ["--subject", "the admin; reboot"] in [each[6:8] for each in printed]
 
 
 def test_an_interrupted_setup_is_completed_by_the_next(
