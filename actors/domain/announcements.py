@@ -5,10 +5,8 @@ that is or was only a reservation is shown as one. An announcement has one event
 channels. ``docs/protocol.md`` lists the types.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import field, replace
-from datetime import UTC, datetime, time, timedelta
+from dataclasses import field
 from typing import Final
 
 from actors.domain import events
@@ -17,8 +15,8 @@ from actors.domain.appointment import (
     Appointment,
     AppointmentType,
     Status,
-    TimeBlock,
 )
+from actors.domain.changed_slots import SlotsChangedBody, closures_changed, slots_changed
 from actors.domain.channels import (
     AVAILABILITY_ALL,
     Channel,
@@ -39,7 +37,7 @@ from actors.domain.ids import (
 from actors.domain.practice import Practice, PracticePatient
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
-from actors.domain.schedule import Closure, Schedule
+from actors.domain.schedule import Schedule
 from actors.domain.values import value
 from actors.domain.webhook import DeliveryProgress, Webhook
 
@@ -58,16 +56,6 @@ class MovedAwayBody:
 
     id: AppointmentId
     version: int
-
-
-@value
-class SlotsChangedBody:
-    """Times that became taken or free. Bodies for everyone do not identify patients."""
-
-    dentist_id: DentistId
-    taken: tuple[TimeBlock, ...]
-    freed: tuple[TimeBlock, ...]
-    refetch: tuple[TimeBlock, ...] = ()
 
 
 @value
@@ -197,20 +185,14 @@ _TYPES: dict[type[events.RowEvent], str] = {
 def announcements(turn_events: Sequence[events.Event]) -> tuple[Announcement, ...]:
     """The announcements of one turn; one ``slots.changed`` at the end sums up its rows."""
     each = [announcement for event in turn_events for announcement in _announce(event)]
-    return (*each, *_slots_changed([e for e in turn_events if isinstance(e, events.RowEvent)]))
+    rows = [event for event in turn_events if isinstance(event, events.RowEvent)]
+    return (*each, *map(_slots, slots_changed(rows)))
 
 
 def _announce(event: events.Event) -> Iterable[Announcement]:
     match event:
-        case events.RowMoved(after=row) if row.status in UNBOOKED:
-            return  # nothing shows it
         case events.RowMoved(after=row):
-            is_held = row.status is Status.HELD
-            yield Announcement(
-                type="reservation.created" if is_held else "appointment.updated",
-                channels=(dentist_channel(row.dentist_id), patient_channel(row.patient_id)),
-                body=row,
-            )
+            yield from _moved_row(row)
         case events.AppointmentMoved(before=old, after=row) if old is not None:
             yield from _moved(old, row)
         case events.RowEvent(after=row):
@@ -237,17 +219,7 @@ def _announce(event: events.Event) -> Iterable[Announcement]:
         case events.PracticeSaved():
             yield from _practice_saved(event)
         case events.PatientLinked(practice_id=practice_id, patient=profile, is_new=True):
-            patient_id = PatientId(profile.id)
-            yield Announcement(
-                type="patient.updated",
-                channels=(practice_channel(practice_id),),
-                body=PatientChangedBody(patient_id=patient_id, version=profile.version),
-            )
-            yield Announcement(
-                type="practice.linked",
-                channels=(user_profile_channel(profile.id),),
-                body=LinkedBody(practice_id=practice_id, patient_id=patient_id, name=profile.name),
-            )
+            yield from _linked(practice_id, profile)
         case events.PracticePatientSaved(after=kept, patient=profile):
             yield Announcement(
                 type="patient.updated",
@@ -256,6 +228,32 @@ def _announce(event: events.Event) -> Iterable[Announcement]:
             )
         case events.AppointmentTypeSaved():
             yield from _type_saved(event)
+
+
+def _moved_row(row: Appointment) -> Iterable[Announcement]:
+    """A row that a merge gave to the survivor."""
+    if row.status in UNBOOKED:
+        return  # nothing shows it
+    is_held = row.status is Status.HELD
+    yield Announcement(
+        type="reservation.created" if is_held else "appointment.updated",
+        channels=(dentist_channel(row.dentist_id), patient_channel(row.patient_id)),
+        body=row,
+    )
+
+
+def _linked(practice_id: PracticeId, patient: Profile) -> Iterable[Announcement]:
+    patient_id = PatientId(patient.id)
+    yield Announcement(
+        type="patient.updated",
+        channels=(practice_channel(practice_id),),
+        body=PatientChangedBody(patient_id=patient_id, version=patient.version),
+    )
+    yield Announcement(
+        type="practice.linked",
+        channels=(user_profile_channel(patient.id),),
+        body=LinkedBody(practice_id=practice_id, patient_id=patient_id, name=patient.name),
+    )
 
 
 def _type_saved(event: events.AppointmentTypeSaved) -> Iterable[Announcement]:
@@ -344,77 +342,15 @@ def _merged_patients(event: events.PatientsMerged) -> Iterable[Announcement]:
 
 def _practice_saved(event: events.PracticeSaved) -> Iterable[Announcement]:
     """Its own channel; and where closures changed, the times to be read again."""
-    before, practice = event.before, event.after
+    practice = event.after
     yield Announcement(
         type="practice.updated", channels=(practice_channel(practice.id),), body=practice
     )
-    if before is None:
-        return
-    changed = set(before.closures) ^ set(practice.closures)
-    blocks = _merged(map(_around, changed))
-    for dentist_id in event.dentists if changed else ():
-        yield Announcement(
-            type="slots.changed",
-            channels=(availability_channel(dentist_id),),
-            body=SlotsChangedBody(dentist_id=dentist_id, taken=(), freed=(), refetch=blocks),
-        )
+    if event.before:
+        yield from map(_slots, closures_changed(event))
 
 
-REFETCH_MAX: Final = 20
-"""Blocks in ``refetch``; more are as much to read as all the time between them."""
-_ANY_OFFSET: Final = timedelta(hours=26)
-"""More than two local dates of the same name are apart, in any two zones."""
-
-
-def _around(closure: Closure) -> TimeBlock:
-    """The instants of the closed dates, whatever zone a calendar has."""
-    first, last = (
-        datetime.combine(day, time(), UTC) for day in (closure.start_date, closure.end_date)
+def _slots(body: SlotsChangedBody) -> Announcement:
+    return Announcement(
+        type="slots.changed", channels=(availability_channel(body.dentist_id),), body=body
     )
-    return TimeBlock(
-        start=first - _ANY_OFFSET,
-        end=last + timedelta(days=1) + _ANY_OFFSET,
-        buffer_before_minutes=0,
-        buffer_after_minutes=0,
-    )
-
-
-def _merged(blocks: Iterable[TimeBlock]) -> tuple[TimeBlock, ...]:
-    """Without overlaps, in order; as one block if there are more than :data:`REFETCH_MAX`."""
-    merged: list[TimeBlock] = []
-    for block in sorted(blocks, key=lambda each: each.start):
-        if merged and block.start <= merged[-1].end:
-            merged[-1] = replace(merged[-1], end=max(merged[-1].end, block.end))
-        else:
-            merged.append(block)
-    if len(merged) > REFETCH_MAX:
-        return (replace(merged[0], end=merged[-1].end),)
-    return tuple(merged)
-
-
-def _slots_changed(turn_events: Sequence[events.RowEvent]) -> Iterable[Announcement]:
-    """Compare the times that rows blocked before the turn with those after it, by dentist.
-
-    A booked hold blocks the same time as before, so it is no change.
-    """
-    changes: dict[AppointmentId, tuple[Appointment | None, Appointment]] = {}
-    for event in turn_events:
-        first, _ = changes.get(event.after.id, (event.before, event.after))
-        changes[event.after.id] = first, event.after
-    taken = defaultdict[DentistId, list[TimeBlock]](list)
-    freed = defaultdict[DentistId, list[TimeBlock]](list)
-    for before, after in changes.values():
-        was = before.blocked if before else None
-        if before and before.dentist_id == after.dentist_id and was == after.blocked:
-            continue
-        if after.blocked:
-            taken[after.dentist_id].append(after.blocked)
-        if before and was:
-            freed[before.dentist_id].append(was)
-    for dentist_id in dict.fromkeys((*taken, *freed)):
-        body = SlotsChangedBody(
-            dentist_id=dentist_id, taken=tuple(taken[dentist_id]), freed=tuple(freed[dentist_id])
-        )
-        yield Announcement(
-            type="slots.changed", channels=(availability_channel(dentist_id),), body=body
-        )

@@ -12,12 +12,12 @@ from actors.domain.announcements import (
     PatientChangedBody,
     PersonBody,
     ScheduleBody,
-    SlotsChangedBody,
     SurvivorBody,
     TypeChangedBody,
     WebhookBody,
 )
 from actors.domain.appointment import NEVER_BOOKED, Appointment, AppointmentType
+from actors.domain.changed_slots import SlotsChangedBody
 from actors.domain.practice import Practice, PracticePatient
 from actors.domain.profile import Profile
 from actors.ports.rendering import Names

@@ -4,12 +4,11 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 from actors.domain.announcements import (
-    REFETCH_MAX,
     Announcement,
-    SlotsChangedBody,
     announcements,
 )
 from actors.domain.appointment import Status
+from actors.domain.changed_slots import REFETCH_MAX, SlotsChangedBody
 from actors.domain.channels import AVAILABILITY_ALL
 from actors.domain.commands import BookReservation, CancelAppointment, ReplaceSchedule
 from actors.domain.decide import decide

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from actors.domain.announcements import MovedAwayBody, SlotsChangedBody, announcements
+from actors.domain.announcements import MovedAwayBody, announcements
 from actors.domain.appointment import Appointment, Status
 from actors.domain.calendar import Calendar
+from actors.domain.changed_slots import SlotsChangedBody
 from actors.domain.commands import MoveAppointment
 from actors.domain.decide import decide
 from actors.domain.events import AppointmentMoved

@@ -12,10 +12,10 @@ from actors.domain.announcements import (
     AvailabilityChangedBody,
     Body,
     ScheduleBody,
-    SlotsChangedBody,
     TypeChangedBody,
 )
 from actors.domain.appointment import AppointmentType, Status
+from actors.domain.changed_slots import SlotsChangedBody
 from actors.domain.channels import AVAILABILITY_ALL
 from actors.domain.ids import EventId, PracticeId
 from actors.domain.position import Position
