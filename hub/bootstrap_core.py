@@ -235,33 +235,18 @@ def build_services(core: Core, calendars: Calendars, connections: Connections) -
     config, store = core.base.config, core.base.store
     clock, new_id = core.base.clock, core.base.new_id
     directory, catalog, records = core.directory, core.catalog, core.records
-    access = ChannelAccess(directory)
-    turns = Turns()
+    access, turns = ChannelAccess(directory), Turns()
     duplicates = Duplicates(store.profiles, core.practices, config.practice.region)
     suspension = Suspension(store.webhooks, core.dispatcher, clock)
-    allowance = StoredBytes(IMPORTED_DAYS * config.api.stored_bytes_per_day, clock.monotonic)
-    imported = Records(store.records, clock, new_id, allowance)
     return Services(
         identity=core.identity,
         access=access,
         people=People(store.profiles, directory, core.practices, records, connections, duplicates),
-        lookups=PatientLookups(
-            store.profiles,
-            core.practices,
-            clock,
-            people=_per_hour(config.practice.lookups_per_hour, clock),
-            chatbots=_per_hour(config.chatbot.lookups_per_hour, clock),
-        ),
+        lookups=_lookups(core),
         practices=core.practices,
         duplicates=duplicates,
         merging=Merging(directory, core.practices, store.practices, records, connections),
-        imports=PatientImport(
-            store.profiles,
-            People(store.profiles, directory, core.practices, imported, connections, duplicates),
-            core.practices,
-            turns,
-            config.practice.region,
-        ),
+        imports=_imports(core, connections, duplicates, turns),
         practice_patients=PracticePatients(store.practices, store.profiles, directory, records),
         catalog=catalog,
         availability=Availability(
@@ -288,28 +273,62 @@ def build_services(core: Core, calendars: Calendars, connections: Connections) -
         ),
         changes=Changes(store.events),
         replays=Replays(store.events, clock, kept=timedelta(days=config.retention.events_days)),
-        webhooks=Webhooks(
-            reads=store.webhooks,
-            queue=store.webhooks,
-            records=records,
-            access=access,
-            events=store.events,
-            dispatcher=core.dispatcher,
-            clock=clock,
-            old_secret_kept=timedelta(hours=config.webhooks.old_secret_hours),
-            lifetime=timedelta(days=config.webhooks.lifetime_days),
-        ),
+        webhooks=_webhooks(core, access),
         suspension=suspension,
-        consents=Consents(
-            reads=store.consents,
-            profiles=store.profiles,
-            directory=directory,
-            records=records,
-            connections=connections,
-            suspension=suspension,
-            clock=clock,
-            settings=config.chatbot,
-        ),
+        consents=_consents(core, connections, suspension),
+    )
+
+
+def _lookups(core: Core) -> PatientLookups:
+    config, clock = core.base.config, core.base.clock
+    return PatientLookups(
+        core.base.store.profiles,
+        core.practices,
+        clock,
+        people=_per_hour(config.practice.lookups_per_hour, clock),
+        chatbots=_per_hour(config.chatbot.lookups_per_hour, clock),
+    )
+
+
+def _imports(
+    core: Core, connections: Connections, duplicates: Duplicates, turns: Turns
+) -> PatientImport:
+    """With an allowance of its own of what one person may store."""
+    config, store, clock = core.base.config, core.base.store, core.base.clock
+    allowance = StoredBytes(IMPORTED_DAYS * config.api.stored_bytes_per_day, clock.monotonic)
+    records = Records(store.records, clock, core.base.new_id, allowance)
+    people = People(
+        store.profiles, core.directory, core.practices, records, connections, duplicates
+    )
+    return PatientImport(store.profiles, people, core.practices, turns, config.practice.region)
+
+
+def _webhooks(core: Core, access: ChannelAccess) -> Webhooks:
+    config, store = core.base.config, core.base.store
+    return Webhooks(
+        reads=store.webhooks,
+        queue=store.webhooks,
+        records=core.records,
+        access=access,
+        events=store.events,
+        dispatcher=core.dispatcher,
+        clock=core.base.clock,
+        old_secret_kept=timedelta(hours=config.webhooks.old_secret_hours),
+        lifetime=timedelta(days=config.webhooks.lifetime_days),
+    )
+
+
+def _consents(core: Core, connections: Connections, suspension: Suspension) -> Consents:
+    store = core.base.store
+    return Consents(
+        reads=store.consents,
+        profiles=store.profiles,
+        directory=core.directory,
+        records=core.records,
+        connections=connections,
+        suspension=suspension,
+        clock=core.base.clock,
+        settings=core.base.config.chatbot,
     )
 
 

@@ -145,19 +145,6 @@ class WriteStatements(StatementSet):
         self.insert_practice_patient = self._build(
             self._upsert(schema.practice_patients).on_conflict_do_nothing().returning(m.patient_id)
         )
-        moving = self._upsert(schema.practice_patients)
-        self.move_practice_patient = self._build(
-            moving.on_conflict_do_update(
-                index_elements=[m.practice_id, m.patient_id],
-                set_={
-                    "remark": sa.func.coalesce(m.remark + _LINE_FEED, _EMPTY).op("||")(
-                        moving.excluded.remark
-                    ),
-                    "version": m.version + ONE,
-                },
-                where=moving.excluded.remark.is_not(None),
-            )
-        )
         keeping = sa.update(schema.practice_patients).where(
             m.practice_id == practice,
             m.patient_id == _PATIENT,
@@ -203,6 +190,19 @@ class WriteStatements(StatementSet):
             sa.select(*schema.practice_patients.c)
             .where(m.patient_id == _PATIENT)
             .order_by(m.practice_id)
+        )
+        joining = self._upsert(schema.practice_patients)
+        self.move_practice_patient = self._build(
+            joining.on_conflict_do_update(
+                index_elements=[m.practice_id, m.patient_id],
+                set_={
+                    "remark": sa.func.coalesce(m.remark + _LINE_FEED, _EMPTY).op("||")(
+                        joining.excluded.remark
+                    ),
+                    "version": m.version + ONE,
+                },
+                where=joining.excluded.remark.is_not(None),
+            )
         )
         self.end_memberships = self._build(
             sa.delete(schema.practice_patients).where(m.patient_id == _PATIENT)
