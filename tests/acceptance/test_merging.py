@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from actors.services.practice_settings import PracticeSettings
+from tests.acceptance.conftest import OpenClinic
 from tests.support.clinic import CHATBOT, Clinic, Person, appointments_of
 from tests.support.database import rows
 from tests.support.screens import ConnectionRefused
@@ -194,8 +196,9 @@ async def test_nobody_is_merged_into_someone_inactive(clinic: Clinic) -> None:
 
 async def test_patients_of_several_practices_are_merged_by_an_admin(clinic: Clinic) -> None:
     desk, twin = clinic.api(clinic.staff[0]), await entered(clinic)
-    pat, link = await entered(clinic), f"/api/practices/{clinic.practices[1]}/patients"
-    there = clinic.api(clinic.staff[1])
+    pat = await entered(clinic, email="elsewhere@example.org")
+    there, link = clinic.api(clinic.staff[1]), f"/api/practices/{clinic.practices[1]}/patients"
+    await clinic.looked_up(there, pat.id)
     assert (await there.post(link, {"patient_id": pat.id})).status == 200
     for one, into in ((pat, twin), (twin, pat)):
         assert (await desk.post(*merging(one, into))).code == "FORBIDDEN"
@@ -276,7 +279,14 @@ async def test_a_new_patient_whom_the_practice_knows_is_refused_once(clinic: Cli
     assert there.status == 201, "patients of another practice are not compared"
 
 
-async def test_nobody_learns_of_a_patient_whom_they_may_not_see(clinic: Clinic) -> None:
+async def test_nobody_learns_of_a_patient_whom_they_may_not_see(
+    open_clinic: OpenClinic,
+) -> None:
+    async with open_clinic(practice=PracticeSettings(dentists_see="own")) as clinic:
+        await _nobody_learns(clinic)
+
+
+async def _nobody_learns(clinic: Clinic) -> None:
     body = {"role": "patient", "name": "Someone", "phone": "+1 555 0951"}
     known = await entered(clinic, "Ada Known", phone="+1 555 0951")
     dentist = clinic.dentists[0]

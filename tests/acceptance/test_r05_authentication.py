@@ -134,7 +134,7 @@ async def test_r5_1_the_token_is_verified_before_anything_else(
 
 @pytest.mark.parametrize("whose", ["another dentist", "another patient"])
 async def test_r5_3_r5_4_data_of_others_is_not_found(clinic: Clinic, whose: str) -> None:
-    other_person = clinic.dentists[1] if whose == "another dentist" else clinic.patients[1]
+    other_person = clinic.dentists[2] if whose == "another dentist" else clinic.patients[1]
     booked = await clinic.book(clinic.patients[0])
     held = await clinic.hold(clinic.patients[0], "15:00")
     api = clinic.api(other_person)
