@@ -94,7 +94,7 @@ class ChangeAppointmentSchema(ChangeSchema[requests.AppointmentChange]):
     overbook = fields.Flag()
 
 
-class ConsentAnswersSchema(ChangeSchema[requests.ConsentAnswers]):
+class ConsentAnswersSchema(RequestSchema[requests.ConsentAnswers]):
     """Whether a patient agrees to messages; the hub adds when, and who entered it."""
 
     email = fields.Flag()
