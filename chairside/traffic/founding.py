@@ -121,6 +121,8 @@ class _Founding:
             "email": f"{subject}@example.org",
             "practice_id": practice_id,
         }
+        if role == "patient":
+            body["allow_duplicate"] = True  # an earlier run is known by the subject
         try:
             made = await self._admin.request("POST", "/api/profiles", body=body)
         except HubError as refusal:

@@ -140,6 +140,7 @@ async def test_a_type_of_one_practice_is_offered_there_only(clinic: Clinic) -> N
     stranger, me = clinic.api(clinic.staff[1]), clinic.api(theirs)
     assert "check-up" not in await names(clinic, clinic.staff[1])
     assert "check-up" in await names(clinic, clinic.staff[0])
+    await clinic.looked_up(stranger, patient.id)
     linked = await stranger.post(
         f"/api/practices/{clinic.practices[1]}/patients", {"patient_id": patient.id}
     )

@@ -31,7 +31,7 @@ NOT_QUESTIONS = (
 
 HARDENED = (
     "REVOKE EXECUTE ON FUNCTION pg_catalog.set_config(text, text, boolean) FROM PUBLIC",
-    "GRANT EXECUTE ON FUNCTION pg_catalog.set_config(text, text, boolean) TO chairside",
+    "GRANT EXECUTE ON FUNCTION pg_catalog.set_config(text, text, boolean) TO chairside, hub_owner",
 )
 """docs/postgresql.md, for an administrator."""
 

@@ -23,6 +23,7 @@ LOADED = {"dentist_id": DENTIST, "appointment_type_id": TYPE, "start": NINE}
 CHANGED = {
     "id": ROW,
     "expected_version": 1,
+    "dentist_id": None,
     "start": NINE,
     "notes": None,
     "appointment_type_id": None,
@@ -97,6 +98,7 @@ async def test_slots_are_listed_page_by_page() -> None:
             "limit": 50,
             "after": None,
             "cursor": None,
+            "terms": None,
         }
         assert (second["limit"], second["after"]) == (5, (NINE, DENTIST))
         for other in ({"cursor": "bm9uc2Vuc2U"}, {"cursor": cursor, "time_from": "10:00"}):

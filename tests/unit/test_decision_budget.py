@@ -21,7 +21,7 @@ from actors.ports.commits import IdempotencyKey
 from api.schemas import render
 from tests.unit.calendars import ANNA, CHECKUP, NOW, at, calendar, patient, row
 
-DECISION = 120
+DECISION = 121
 """From the command to the turn, with its events and announcements."""
 RENDERING = 33
 """Of the bodies of a booking: the appointment and the changed slots."""
