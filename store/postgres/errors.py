@@ -44,8 +44,8 @@ def is_temporary(error: BaseException | None) -> bool:
     """Whether the server cannot be reached, read or written now; a retry may succeed."""
     if code := code_of(error):
         return code.startswith(_TEMPORARY_CLASSES) or code in _TEMPORARY_CODES
-    first = getattr(error, "__cause__", None) or error  # the cause of SQLAlchemy's copy
-    return isinstance(first, (OSError, asyncio.TimeoutError, *_OF_THE_DRIVER))
+    both = (error, getattr(error, "__cause__", None))  # the cause of SQLAlchemy's copy
+    return any(isinstance(each, (OSError, asyncio.TimeoutError, *_OF_THE_DRIVER)) for each in both)
 
 
 def to_be_retried(error: BaseException) -> bool:
