@@ -79,10 +79,10 @@ def check_day(calendar: Calendar, row: Appointment, after: Appointment, now: dat
     are taken back on it only. ``after`` is the row as it would be.
     """
     zone = calendar.schedule.zone
-    day, today = after.start.astimezone(zone).date(), now.astimezone(zone).date()
+    was, day, today = (at.astimezone(zone).date() for at in (row.start, after.start, now))
     if after.status in NOT_BEFORE_ITS_DAY and today < day:
         raise InvalidTransition(row.status, f"{after.status} before the day of the visit")
-    if (row.status, after.status) in STEPS_BACK and today != day:
+    if (row.status, after.status) in STEPS_BACK and not was == day == today:
         raise InvalidTransition(row.status, f"{after.status} again on another day than its own")
 
 

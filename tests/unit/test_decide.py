@@ -683,6 +683,19 @@ def test_a_step_is_taken_back_on_the_local_day_of_the_visit_only(
             decide(back, place, now)
 
 
+def test_a_visit_of_another_day_is_not_taken_back_by_moving_it_to_today() -> None:
+    for current, wanted in (
+        (Status.COMPLETED, Status.CHECKED_IN),
+        (Status.CHECKED_IN, Status.ARRIVED),
+        (Status.ARRIVED, Status.CONFIRMED),
+    ):
+        place = calendar([row(at(9), status=current)])
+        tomorrow = at(8) + timedelta(days=1)
+        back = change(by=STAFF, status=wanted, start=tomorrow + timedelta(hours=2))
+        with pytest.raises(InvalidTransition):
+            decide(back, place, tomorrow)
+
+
 def test_a_no_show_is_taken_back_on_any_day() -> None:
     place = calendar([row(at(9), status=Status.NO_SHOW)])
     undo = change(by=STAFF, status=Status.CONFIRMED)
