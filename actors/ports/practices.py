@@ -35,7 +35,7 @@ class PracticeReads(Protocol):
         ...
 
     async def is_only_linked(self, practice_id: PracticeId, patient_id: PatientId) -> bool:
-        """Whether the patient was linked there, and never booked there."""
+        """Whether the patient was linked there, and never booked there themselves."""
         ...
 
     async def calendars_of(self, patient_id: PatientId) -> tuple[DentistId, ...]:

@@ -12,6 +12,7 @@ from store.commit.audit import LOOKED_UP
 from store.sql.codec import PRACTICE, PRACTICE_PATIENT
 from store.sql.readers import Lookup, Readers
 from store.sql.schema import (
+    BOOKED_BY_PATIENT,
     LINKED,
     MAKES_PATIENT,
     appointments,
@@ -91,7 +92,7 @@ class PracticeRepository:
             _m.practice_id == practice_id, _m.patient_id == patient_id, _m.source == LINKED
         )
         booked = select(_a.patient_id).where(
-            _a.dentist_id.in_(dentists), _a.patient_id == patient_id, MAKES_PATIENT
+            _a.dentist_id.in_(dentists), _a.patient_id == patient_id, BOOKED_BY_PATIENT
         )
         lookup = Lookup(practices=(practice_id,), calendars=dentists)
         async with self._readers.hub(lookup) as connection:

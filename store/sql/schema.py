@@ -23,9 +23,9 @@ IS_ATTENDING = sa.text(f"status IN ({status_list(ATTENDING)})")
 IS_COMPLETED = sa.text("status = 'completed'")
 WAS_BOOKED = sa.text(f"status NOT IN ({status_list(NEVER_BOOKED)})")
 IS_OVER_UNBOOKED = sa.text(f"status IN ({status_list(UNBOOKED)})")
-MAKES_PATIENT = sa.text(
-    f"{WAS_BOOKED.text} AND (status <> 'cancelled' OR created_via IN ('patient', 'chatbot'))"
-)
+_VIA_PATIENT = "created_via IN ('patient', 'chatbot')"
+BOOKED_BY_PATIENT = sa.text(f"{WAS_BOOKED.text} AND {_VIA_PATIENT}")
+MAKES_PATIENT = sa.text(f"{WAS_BOOKED.text} AND (status <> 'cancelled' OR {_VIA_PATIENT})")
 """That a booking makes someone a patient: if others made it for them, until it is cancelled."""
 
 

@@ -222,6 +222,21 @@ async def test_a_link_is_kept_also_for_who_is_known_already(
     assert len(list(audited)) == 2
 
 
+@pytest.mark.parametrize("via", ["staff", "dentist", "patient", "chatbot"])
+async def test_only_an_own_booking_lets_a_practice_change_who_was_linked(
+    clinic: Clinic, store: Store, via: str
+) -> None:
+    practice, pat = await clinic.add_practice(), await clinic.add_patient()
+    ann = await clinic.add_dentist("Dr Ann", practice_id=practice.id)
+    await clinic.save(PatientLinked(practice_id=practice.id, patient=pat))
+    patient = PatientId(pat.id)
+    assert await store.practices.is_only_linked(practice.id, patient)
+    visit = clinic.row(ann, pat, created_via=via)
+    await clinic.commit(await clinic.open(ann), clinic.turn(booked(visit)))
+    still = await store.practices.is_only_linked(practice.id, patient)
+    assert still == (via in ("staff", "dentist"))
+
+
 async def test_who_is_entered_belongs_to_the_practice_where_there_is_only_one(
     clinic: Clinic, store: Store
 ) -> None:
