@@ -223,7 +223,7 @@ class WriteStatements(StatementSet):
         member = sa.exists().where(m.practice_id == practice, m.patient_id == p.id)
         booked = sa.exists().where(
             a.patient_id == p.id,
-            schema.WAS_BOOKED,
+            schema.MAKES_PATIENT,
             a.dentist_id == d.id,
             d.practice_id == practice,
         )

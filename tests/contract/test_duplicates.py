@@ -6,6 +6,7 @@ from datetime import date
 
 import pytest
 
+from actors.domain.appointment import Status
 from actors.domain.events import PatientsMerged, ProfileSaved
 from actors.domain.ids import ProfileId
 from actors.domain.likeness import Traits
@@ -16,7 +17,7 @@ from actors.domain.refusals import DuplicatePatient, KnownPatient
 from actors.ports.commits import TurnReplayed
 from store.commit import likeness
 from store.engine import Store
-from tests.contract.clinic import Clinic, booked, client_key, staff
+from tests.contract.clinic import DAY, Clinic, booked, client_key, staff
 
 BORN = date(1980, 3, 8)
 
@@ -72,9 +73,14 @@ async def test_only_patients_of_the_practice_count(clinic: Clinic) -> None:
     seen = await clinic.add_patient("Seen", phone="+43 1 2")
     await clinic.commit(await clinic.open(ann), clinic.turn(booked(clinic.row(ann, seen))))
     assert await candidates(clinic, entered(clinic, here, phone="+43 1 2")) == [seen.id]
+    never = await clinic.add_patient("Never", phone="+43 1 3")
+    start = clinic.clock.now() + 2 * DAY
+    visit = clinic.row(ann, never, start, created_via="staff", status=Status.CANCELLED)
+    await clinic.commit(await clinic.open(ann), clinic.turn(booked(visit)))
+    await clinic.save(entered(clinic, here, phone="+43 1 3"))
 
 
-async def test_who_was_merged_does_not_count(clinic: Clinic) -> None:
+async def test_who_was_merged_does_not_count(clinic: Clinic, store: Store) -> None:
     practice = await clinic.add_practice()
     pat = await clinic.add_patient("Pat", practice.id, phone="+43 1 1", date_of_birth=BORN)
     twin = await clinic.add_patient("Twin", practice.id)
@@ -82,8 +88,9 @@ async def test_who_was_merged_does_not_count(clinic: Clinic) -> None:
     await clinic.save(
         PatientsMerged(merged=pat, before=twin, after=after, dentists=(), practices=(practice.id,))
     )
-    like = {"name": "Pat", "phone": "+43 1 1", "date_of_birth": BORN}
-    await clinic.save(entered(clinic, practice, **like))
+    new = entered(clinic, practice, name="Pat", phone="+43 1 1", date_of_birth=BORN)
+    await clinic.save(new)
+    assert await store.profiles.by_id(new.after.id) == new.after
 
 
 async def test_two_desks_at_once_enter_one_patient(clinic: Clinic, store: Store) -> None:
