@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from actors.domain.contact import email_key, phone_keys
+from actors.domain.likeness import name_key
 from actors.domain.profile import Profile
 from actors.domain.refusals import FieldError
-from actors.domain.text import without_accents
 from actors.services.requests import NewProfile
 
 Person = Profile | NewProfile
@@ -49,7 +49,7 @@ class KnownPatients:
 
     def _identifiers(self, person: Person) -> Iterator[tuple[str, int]]:
         """The name of a field and a hash of what identifies the person by it."""
-        name = _folded(person.name)
+        name = _compared(person.name)
         if person.date_of_birth:
             yield "date_of_birth", hash(("born", name, person.date_of_birth))
         shared = (name,) if self._shared else ()
@@ -59,9 +59,8 @@ class KnownPatients:
             yield "email", hash(("email", email, *shared))
 
     def _own_name(self, person: Person) -> Iterator[tuple[str, int]]:
-        yield "name", hash(("name", _folded(person.name)))
+        yield "name", hash(("name", _compared(person.name)))
 
 
-def _folded(name: str) -> str:
-    """The words of a name without case and accents."""
-    return " ".join(without_accents(name).split())
+def _compared(name: str) -> str:
+    return name_key(name) or name  # of signs only

@@ -119,6 +119,8 @@ def _locked_patients(event: events.Event) -> tuple[PatientId, ...]:
             return (consent.patient_id,)
         case events.PatientLinked(patient=linked):
             return (PatientId(linked.id),)
+        case events.PracticePatientSaved(after=kept):
+            return (kept.patient_id,)
         case events.PatientsMerged(merged=merged, after=survivor):
             return PatientId(merged.id), PatientId(survivor.id)
         case _:
@@ -175,7 +177,7 @@ def _save(event: events.Event, turn: Turn, sql: WriteStatements) -> Plan[None]:
             yield from _save_profile(merged, event.ended, sql)
             yield from _save_profile(survivor, event.after, sql)
             yield from save_merge(event, turn, sql)
-        case events.RowMoved():
+        case events.RowInherited():
             pass  # the merge has moved all rows with one statement
         case events.PatientLinked(practice_id=practice_id, patient=patient):
             yield from _refuse_merged(PatientId(patient.id), sql)
@@ -230,6 +232,8 @@ def _refuse_merged(patient: PatientId, sql: WriteStatements) -> Plan[None]:
 def _save_practice_patient(
     before: PracticePatient, after: PracticePatient, sql: WriteStatements
 ) -> Plan[None]:
+    """The patient's channel is locked, so they are not merged meanwhile."""
+    yield from _refuse_merged(after.patient_id, sql)
     saved = yield from execute(
         sql.update_practice_patient,
         practice=after.practice_id,

@@ -6,8 +6,14 @@ from dataclasses import replace
 import pytest
 
 from actors.domain.appointment import Status
-from actors.domain.events import PatientLinked, PatientsMerged, ProfileSaved
+from actors.domain.events import (
+    PatientLinked,
+    PatientsMerged,
+    PracticePatientSaved,
+    ProfileSaved,
+)
 from actors.domain.ids import DentistId, PatientId, PracticeId
+from actors.domain.practice import PracticePatient
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
 from actors.domain.refusals import MergeConflict, NotFound, VersionConflict
@@ -309,6 +315,23 @@ async def test_a_merged_patient_cannot_be_linked(clinic: Clinic, database: Datab
     await clinic.save(merged(pat, twin))
     with pytest.raises(NotFound):
         await clinic.save(PatientLinked(practice_id=practice.id, patient=pat))
+    assert list(database.query("SELECT * FROM practice_patients")) == []
+
+
+async def test_a_remark_about_a_merged_patient_is_refused(
+    clinic: Clinic, database: Database
+) -> None:
+    practice, (pat, twin) = await clinic.add_practice(), await twins(clinic)
+    seen = PracticePatient(
+        practice_id=practice.id,
+        patient_id=PatientId(pat.id),
+        source="booked",
+        since=clinic.clock.now(),
+    )
+    await clinic.save(merged(pat, twin))
+    late = replace(seen, remark="Prefers mornings", version=2)
+    with pytest.raises(NotFound):
+        await clinic.save(PracticePatientSaved(before=seen, after=late, patient=pat))
     assert list(database.query("SELECT * FROM practice_patients")) == []
 
 

@@ -68,6 +68,8 @@ def field_of(error: FieldError | set[int]) -> str | None:
         (new("Someone", email="ADA@example.org"), "email"),
         (new("ADA  MÜLLER", date_of_birth=date(1980, 3, 8)), "date_of_birth"),
         (new("ada muller"), "name"),
+        (new("Müller, Ada", date_of_birth=date(1980, 3, 8)), "date_of_birth"),
+        (new("***"), None),
         (new("Ada Müller", date_of_birth=date(1981, 3, 8)), None),
         (new("Ada Müller", phone="+43 664 7654321"), None),
         (new("Someone"), None),
