@@ -191,7 +191,7 @@ def announcements(turn_events: Sequence[events.Event]) -> tuple[Announcement, ..
 
 def _announce(event: events.Event) -> Iterable[Announcement]:
     match event:
-        case events.RowMoved(after=row):
+        case events.RowInherited(after=row):
             yield from _moved_row(row)
         case events.AppointmentMoved(before=old, after=row) if old is not None:
             yield from _moved(old, row)

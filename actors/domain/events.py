@@ -59,7 +59,7 @@ class AppointmentCancelled(RowEvent): ...
 
 
 @value
-class RowMoved(RowEvent):
+class RowInherited(RowEvent):
     """The row's patient was merged into another one, who has it now."""
 
 

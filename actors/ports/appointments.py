@@ -56,13 +56,13 @@ class AppointmentPage:
 
 
 @value
-class Actor:
+class Author:
     """Who changed something: a person, or the hub itself."""
 
     role: Role
     id: ProfileId | None = None
+    """``None``, like ``name``, for the hub, and for someone whom the caller does not see."""
     name: str | None = None
-    """``None`` also for someone whom the caller may not see any more."""
 
 
 @value
@@ -72,7 +72,7 @@ class HistoryEntry:
     at: datetime
     action: str
     """E.g. ``slot.held``, ``appointment.booked``, ``hold.expired``."""
-    by: Actor
+    by: Author
     """Whose rights applied; patients are shown the role only."""
     via: Role
     """``chatbot`` if one acted, else the same as ``by``."""

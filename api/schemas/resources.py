@@ -14,7 +14,7 @@ from actors.domain.ids import ProfileId
 from actors.domain.likeness import Likeness
 from actors.domain.principal import Role
 from actors.domain.profile import ConsentSource, Profile
-from actors.ports.appointments import Actor
+from actors.ports.appointments import Author
 from actors.ports.rendering import Names
 from api.schemas import fields
 from api.schemas.strict import Strict
@@ -99,14 +99,14 @@ _ACTOR: Final = {
 }
 
 
-class ActorField(fields.Field[Actor]):
+class AuthorField(fields.Field[Author]):
     """``{"role", "id", "name"}``, or only the role."""
 
     def __init__(self) -> None:
         super().__init__(dump_only=True, metadata=_ACTOR)
 
     def _serialize(
-        self, value: Actor | None, attr: str | None, obj: object, **kwargs: object
+        self, value: Author | None, attr: str | None, obj: object, **kwargs: object
     ) -> Mapping[str, str | None]:
         assert value is not None, "someone changed it"
         shown: dict[str, str | None] = {"role": str(value.role)}
@@ -118,7 +118,7 @@ class HistoryEntrySchema(Strict):
 
     at = fields.InstantField()
     action = fields.Raw(metadata={"type": "string", "example": "appointment.booked"})
-    by = ActorField()
+    by = AuthorField()
     via = fields.OneOf(Role)
     old_status = fields.OneOf(Status, allow_none=True)
     new_status = fields.OneOf(Status)

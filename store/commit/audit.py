@@ -27,7 +27,7 @@ _ACTIONS: dict[type[events.Event], str] = {
     events.PracticeSaved: "practice.saved",
     events.PatientLinked: "patient.linked",
     events.PatientsMerged: "patient.merged",
-    events.RowMoved: "appointment.moved_to_survivor",
+    events.RowInherited: "appointment.moved_to_survivor",
     events.AppointmentTypeSaved: "appointment_type.saved",
     events.WebhookSaved: "webhook.saved",
     events.WebhookDeleted: "webhook.deleted",

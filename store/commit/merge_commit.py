@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from actors.domain.announcements import announcements
 from actors.domain.appointment import Appointment
-from actors.domain.events import Event, PatientsMerged, RowMoved
+from actors.domain.events import Event, PatientsMerged, RowInherited
 from actors.domain.ids import PatientId
 from actors.domain.refusals import MergeConflict, OverlappingVisit, VersionConflict
 from actors.domain.webhook import DisabledReason, WebhookStatus
@@ -46,7 +46,7 @@ def with_moved_rows(turn: Turn, event: PatientsMerged, sql: WriteStatements) -> 
     rows = [APPOINTMENT.read(row) for row in found]
     if not {row.dentist_id for row in rows} <= {*event.dentists}:
         raise VersionConflict(event.merged.version)  # booked elsewhere just now
-    moved = (RowMoved(before=row, after=_moved(row, event, turn)) for row in rows)
+    moved = (RowInherited(before=row, after=_moved(row, event, turn)) for row in rows)
     events: tuple[Event, ...] = (event, *moved)
     return replace(turn, events=events, announcements=announcements(events))
 
@@ -62,7 +62,7 @@ def save_merge(event: PatientsMerged, turn: Turn, sql: WriteStatements) -> Plan[
     yield from _check_visits(event, sql)
     both = {"patient": merged, "survivor": survivor, "at": turn.at}
     moved = yield from execute(sql.move_rows, **both, by=turn.by.acting or turn.by.subject)
-    assert len(moved) == sum(isinstance(each, RowMoved) for each in turn.events), "locked"
+    assert len(moved) == sum(isinstance(each, RowInherited) for each in turn.events), "locked"
     yield from _move_memberships(event, sql)
     yield from execute(sql.move_consents, **both)
     yield from execute(sql.end_consents, patient=merged, at=turn.at)

@@ -12,9 +12,9 @@ from actors.domain.channels import Channel, dentist_channel, patient_channel
 from actors.domain.ids import AppointmentId, DentistId, PatientId, ProfileId
 from actors.domain.principal import Principal, Role
 from actors.ports.appointments import (
-    Actor,
     AppointmentPage,
     AppointmentQuery,
+    Author,
     HistoryEntry,
 )
 from actors.ports.clock import Clock
@@ -52,10 +52,13 @@ _HISTORY: tuple[sa.Column[Any], ...] = (
 
 def _history_entry(row: sa.Row[Any], *, named: bool) -> HistoryEntry:
     role = Role(row.role)
+    author = Author(role=role)
+    if named and row.name is not None:  # a person whom the caller sees
+        author = Author(role=role, id=row.on_behalf_of, name=row.name)
     return HistoryEntry(
         at=row.at,
         action=row.action,
-        by=Actor(role=role, id=row.on_behalf_of, name=row.name) if named else Actor(role=role),
+        by=author,
         via=Role.CHATBOT if row.acting else role,
         old_status=Status(row.old_status) if row.old_status else None,
         new_status=Status(row.new_status),

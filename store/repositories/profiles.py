@@ -39,7 +39,7 @@ from store.sql.writer import Writer, single_job, step_job
 
 _p = profiles.c
 _OF_EVERY_PATIENT = ""  # the word in patient_words
-_ADOPTABLE_MAX = 2  # one is adopted, two are ambiguous; more do not matter
+_TWO_ARE_AMBIGUOUS = 2  # one is the person; more than two do not matter
 
 
 class ProfileRepository:
@@ -76,7 +76,7 @@ class ProfileRepository:
                 _p.active,
             )
             .order_by(_p.id)
-            .limit(_ADOPTABLE_MAX)
+            .limit(_TWO_ARE_AMBIGUOUS)
         )
         async with self._readers.hub(Lookup(exact=email)) as connection:
             return [PROFILE.read(row) for row in await connection.execute(query)]
@@ -99,7 +99,7 @@ class ProfileRepository:
                 _p.active,
             )
             .order_by(_p.id)
-            .limit(_ADOPTABLE_MAX)
+            .limit(_TWO_ARE_AMBIGUOUS)
         )
         async with self._readers.hub(lookup) as connection:
             return [PROFILE.read(row) for row in await connection.execute(query)]
