@@ -25,6 +25,7 @@ class Traits:
     name: str
     """As :func:`name_key` has it."""
     exact_name: str
+    """As it was entered: patients of this name are found who have no date of birth."""
     email_key: str | None
     phone_keys: tuple[str, ...]
     date_of_birth: date | None

@@ -67,7 +67,7 @@ class Principal:
 
     @property
     def works_at_practice(self) -> bool:
-        """Whether it is a dentist or staff: those who work at a practice."""
+        """Whether it is a dentist or staff. A dentist may work at none yet (``practice``)."""
         return self.role is Role.DENTIST or self.role is Role.STAFF
 
     def manages(self, dentist_id: ProfileId) -> bool:

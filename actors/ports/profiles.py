@@ -75,12 +75,11 @@ class Profiles(Protocol):
         after: tuple[str, ProfileId] | None,
         region: str | None = None,
     ) -> ProfilePage:
-        """Search patients, sorted by name and id.
+        """Find patients whom a dentist or staff sees, audited.
 
-        ``region`` is the country of telephone numbers without a country code; ``None``: as set.
-
-        Finds the own patients of a dentist or staff whose name, e-mail or phone contains
-        ``text`` in any case (all of them if it is empty).
+        With a text the best match comes first (:mod:`actors.domain.patient_query`), at most
+        ``FOUND_MAX``; without one all, by name and id. ``region`` is the country of telephone
+        numbers without a country code, and of dates; ``None``: as set.
         """
         ...
 

@@ -53,7 +53,7 @@ class Duplicates:
     async def suspects(self, caller: Caller, patient_id: ProfileId) -> Sequence[Suspect]:
         """Patients whom the caller may see, and who may be the same person. Audited.
 
-        By staff, and by a dentist for patients of their own. The most alike come first.
+        For dentists and staff who see the patient. The most alike come first.
         """
         by = caller.principal
         if not by.works_at_practice or by.practice is None:

@@ -260,7 +260,7 @@ class People:
     async def patients(
         self, caller: Caller, text: str, *, limit: int, after: tuple[str, ProfileId] | None
     ) -> ProfilePage:
-        """One's own patients, or the practice's. Audited."""
+        """The patients whom a dentist or staff sees. Audited."""
         by = caller.principal
         if not by.works_at_practice:
             raise Forbidden

@@ -56,7 +56,7 @@ def book(call: Call[None, BookingRequest]) -> Awaitable[Result]:
 @Route(
     "GET",
     _COLLECTION,
-    "One's own appointments, with filters, in pages",
+    "One's own appointments, for staff those of the practice, with filters, in pages",
     response="AppointmentPage",
     query=APPOINTMENTS,
 )

@@ -35,7 +35,7 @@ async def merge(call: Call[None, PatientMerge]) -> Result:
 @Route(
     "GET",
     f"{_PATIENT}/duplicates",
-    "Patients who may be the same person, for staff, and for dentists of their own patients",
+    "Patients who may be the same person, for dentists and staff who see the patient",
     description=(
         "`reasons`: the same telephone number, e-mail address, name and date of birth; or the same"
         " name, where one has no date of birth. At most 50, the most alike first."

@@ -141,7 +141,7 @@ async def dentists(call: Call[PageQuery, None]) -> Result:
 @Route(
     "GET",
     _PATIENTS,
-    "The patients of a dentist, or of staff's practice",
+    "The patients whom one sees: of the practice, or a dentist's own",
     description=(
         "With `q` the best match comes first: the whole name, then whole words, then beginnings."
         " A search finds 500 patients at most, which `total` counts. Without `q`: all, by name."

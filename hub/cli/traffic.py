@@ -62,7 +62,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Returns 0 only if no appointments overlap, no event was lost and no request failed."""
+    """Returns 0 only if no appointments overlap, no event was lost, no request failed, and nothing
+    was shown to someone who may not see it.
+    """
     try:
         result = run_async(_simulated(args))
     except LinksError as error:

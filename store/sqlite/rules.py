@@ -137,8 +137,8 @@ _OURS = f"{_of_practice(_SIGHT, 'profiles.id')} OR {_at(_IN_SIGHT, 'profiles.id'
 _WHOLE = f"id = {_PERSON} OR (role = 'patient' AND (created_by = {_DENTIST} OR {_OURS}))"
 
 _PROFILES = Rule(
-    # Nobody sees who was merged. Dentists are public. A dentist sees the patients of the own
-    # calendar, those with a reservation included.
+    # Nobody sees who was merged. Dentists are public. Dentists and staff see the patients of their
+    # calendars, those with a reservation included, and all in sight.
     rows=(
         f"merged_into IS NULL AND ((role = 'dentist' AND {_SIGNED_IN})"
         f" OR id = {_PERSON} OR created_by = {_DENTIST}"

@@ -37,7 +37,7 @@ class Desk:
         return await self.clinic.add_patient(name, joins=self.here.id, **fields)
 
     async def rename(self, before: Profile, **changes: object) -> Profile:
-        after = replace(before, version=before.version + 1, **changes)  # type: ignore[arg-type]
+        after = replace(before, version=before.version + 1, **changes)  # type: ignore[arg-type]  # keywords of a test
         await self.clinic.save(ProfileSaved(before=before, after=after))
         return after
 

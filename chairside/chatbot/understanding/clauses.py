@@ -20,7 +20,6 @@ _CLAUSES: Final = re.compile(
     r" |i'd |can you |could you )?(?:to )?(?:like to )?(?:cancel|book|move|reschedule|show|list|make|schedule|postpone|tell|when (?:is|are|do)|what|which|who)\b)"
     rf"|(?:,| -|,? but) (?={_LEAD}{{0,2}}{_VERB}\b)|,? then (?=book|cancel|move|show|list|reschedule)"
 )
-_AFTER_THAT: Final = re.compile(r"^\W{0,3}(?:after that)\b")
 _NEGATED_TASK: Final = re.compile(
     r"\b(?<!\bwhy )(?:do not|don't|dont|never|not|no need to|no reason to|nobody should|rather not|without|instead of|rather than"
     r"|won't|shouldn't|mustn't|wouldn't)"
