@@ -222,8 +222,8 @@ class Poller {
     this.query = `&transport=polling&sid=${handshake.sid}`;
   }
 
-  poll(options) {
-    return get(this.query, options);
+  poll() {
+    return get(this.query);
   }
 
   post(body, options) {
@@ -261,14 +261,37 @@ class Poller {
     assert.deepEqual((await this.poll()).json(), { code: 1, message: "Session ID unknown" });
   }
 
+  /** A request that the hub has begun to handle, and whose body does not end yet. */
+  async begun(method, headers = {}) {
+    const url = new URL(world.url + ENGINE + this.query);
+    const sent = request(url, {
+      method,
+      agent: new Agent(),
+      headers: { Expect: "100-continue", ...headers },
+    });
+    const answer = new Promise((resolve, reject) => {
+      sent.on("response", async (response) => {
+        const chunks = await response.setEncoding("utf8").toArray();
+        resolve({ status: response.statusCode, text: chunks.join("") });
+      });
+      sent.on("error", reject);
+    });
+    answer.catch(() => {});
+    const handled = new Promise((resolve) => sent.on("continue", resolve));
+    if (method === "GET") sent.end();
+    else sent.flushHeaders();
+    await within(Promise.race([handled, answer]), "100 Continue");
+    return { answer, giveUp: () => sent.destroy() };
+  }
+
+  /** A poll that waits at the hub. */
+  waitingPoll() {
+    return this.begun("GET");
+  }
+
   /** A post whose body does not end. */
   unfinishedPost() {
-    const url = new URL(world.url + ENGINE + this.query);
-    const agent = new Agent();
-    const sent = request(url, { method: "POST", agent, headers: { "Content-Length": 100 } });
-    sent.on("error", () => {});
-    sent.write("4");
-    return sent;
+    return this.begun("POST", { "Content-Length": 100 });
   }
 }
 

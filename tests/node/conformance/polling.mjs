@@ -122,31 +122,25 @@ test("unneeded packets are ignored", async (t) => {
 
 test("two polls at a time end the session", async (t) => {
   const poller = await t.poller();
-  const first = poller.poll();
-  await sleep(50);
-  const second = await poller.poll();
-  assert.equal(second.status, 400);
-  assert.deepEqual([(await first).status, (await first).text], [200, "1"]);
+  const first = await poller.waitingPoll();
+  assert.equal((await poller.poll()).status, 400);
+  assert.deepEqual(await first.answer, { status: 200, text: "1" });
   await poller.isGone();
 });
 
 test("two posts at a time end the session", async (t) => {
   const poller = await t.poller();
-  const first = poller.unfinishedPost();
-  await sleep(50);
+  const first = await poller.unfinishedPost();
   assert.equal((await poller.post("3")).status, 400);
-  first.destroy();
+  first.giveUp();
   await poller.isGone();
 });
 
 test("a poll that is given up ends the session", async (t) => {
   const poller = await t.poller();
-  const given = new AbortController();
-  const poll = poller.poll({ signal: given.signal }).catch(() => {});
-  await sleep(50);
-  given.abort();
-  await poll;
-  assert.equal((await poller.poll()).status, 400);
+  const poll = await poller.waitingPoll();
+  poll.giveUp();
+  await eventually(async () => (await poller.post("3")).status === 400, "the end of the session");
 });
 
 test("a known session takes GET and POST only, and outlives anything else", async (t) => {
@@ -188,10 +182,9 @@ test("a polling session without a heartbeat ends", async (t) => {
 
 test("a client closes its session, and the poll that waits is let go", async (t) => {
   const poller = await t.poller();
-  const poll = poller.poll();
-  await sleep(50);
+  const poll = await poller.waitingPoll();
   assert.equal((await poller.post("1")).status, 200);
-  assert.deepEqual([(await poll).status, (await poll).text], [200, "6"]);
+  assert.deepEqual(await poll.answer, { status: 200, text: "6" });
   await poller.isGone();
 });
 
