@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import jwt
 from annotated_types import Ge, Le
@@ -56,6 +56,9 @@ class AuthSettings:
     role_claim: str = "role"
     """Name or path of the role's claim: ``https://clinic.example/role``, ``app_metadata.role``."""
     leeway_s: Annotated[float, Ge(0), Le(300)] = 0.0
+    adopt_by_email: Literal["", True, False] = ""
+    """Whether the record that the clinic entered with a verified e-mail address becomes that of
+    the token's patient; not set: as :attr:`hub.config.Config.adopts_by_email` says."""
 
     def __post_init__(self) -> None:
         if not all(self.role_claim.split(".")):

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Final, TypeAlias, TypeGuard
 
 from actors.domain.contact import PHONE_FORM, email_address
+from actors.domain.issuers import HUB_SUBJECT_PREFIX
 from actors.domain.principal import Role
 from actors.domain.refusals import InvalidToken
 from actors.domain.text import name_in
@@ -21,7 +22,7 @@ def claims_of(payload: Payload, *, role_claim: str, key: str) -> Claims:
     """``key`` is the name of the key that verified the token."""
     subject, actor = payload["sub"], _actor(payload)
     role = _role(claim_at(payload, role_claim))
-    if not _is_subject(subject):
+    if not _is_subject(subject) or subject.startswith(HUB_SUBJECT_PREFIX):
         raise InvalidToken("sub")
     if actor is not None and role is not Role.PATIENT:
         raise InvalidToken("act goes with a patient only")
@@ -87,7 +88,7 @@ def _actor(payload: Payload) -> str | None:
         return None
     act = payload["act"]
     actor = act.get("sub") if isinstance(act, Mapping) else None
-    if not _is_subject(actor):
+    if not _is_subject(actor) or actor.startswith(HUB_SUBJECT_PREFIX):
         raise InvalidToken("act")
     return actor
 

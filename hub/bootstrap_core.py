@@ -98,7 +98,7 @@ class Core:
     def clear_caches(self) -> None:
         """Read again what may have changed unnoticed."""
         self.directory.people.clear()
-        self.directory.subjects.clear()
+        self.directory.identities.clear()
         self.consents.cache.clear()
         self.catalog.cache.clear()
         self.practices.clear()
@@ -146,7 +146,14 @@ def _core(
         store.practices, directory, records, dentists_see=config.practice.dentists_see
     )
     catalog = Catalog(store.calendars.load_types, records, practices)
-    identity = Identity(store.profiles, directory, practices, records, consents)
+    identity = Identity(
+        store.profiles,
+        directory,
+        practices,
+        records,
+        consents,
+        adopt_by_email=config.adopts_by_email,
+    )
     verifier = TokenVerifier(config.auth, clock)
     revocations = Revocations(verifier, identity, spawn)
     dispatcher = _dispatcher(base, DeliveryRights(directory, consents, verifier, clock))

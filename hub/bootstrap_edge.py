@@ -147,7 +147,7 @@ def _gauges(core: Core, realtime: Realtime, supabase: Supabase, streams: EventSt
         ],
         cache_lookups=lambda: {
             "people": core.directory.people.lookups,
-            "subjects": core.directory.subjects.lookups,
+            "subjects": core.directory.identities.lookups,
             "appointment_types": core.catalog.cache.lookups,
         },
     )

@@ -60,6 +60,11 @@ class Config:
         """Whether this process is one of several that are one hub."""
         return bool(self.redis.url)
 
+    @property
+    def adopts_by_email(self) -> bool:
+        """Whether tokens adopt records by e-mail address: yes, unless it is set."""
+        return self.auth.adopt_by_email is not False
+
     def require_keys(self) -> None:
         """Raise :class:`ConfigError` unless the hub can verify tokens."""
         if not self.auth.has_keys:

@@ -64,7 +64,7 @@ class Setting:
     @property
     def expected(self) -> str:
         if get_origin(self.type) is Literal:
-            return "one of " + ", ".join(f'"{choice}"' for choice in get_args(self.type))
+            return "one of " + ", ".join(map(_shown, get_args(self.type)))
         if self.type in (int, float):
             kind = "a whole number" if self.type is int else "a number"
             if self.most is not None:
@@ -79,7 +79,7 @@ class Setting:
         if self.type is float and type(value) is int:
             value = float(value)
         if get_origin(self.type) is Literal:
-            fits = value in get_args(self.type)
+            fits = any(type(value) is type(each) and value == each for each in get_args(self.type))
         elif get_origin(self.type) is tuple:
             fits = isinstance(value, list) and all(isinstance(item, str) for item in value)
             value = tuple(value) if isinstance(value, list) else value
@@ -103,6 +103,8 @@ class Setting:
         if self.type is bool:
             if text.lower() not in _TRUE | _FALSE:
                 raise _Invalid
+            return text.lower() in _TRUE
+        if True in get_args(self.type) and text.lower() in _TRUE | _FALSE:
             return text.lower() in _TRUE
         if self.type in (int, float):
             try:

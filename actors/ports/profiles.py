@@ -5,6 +5,7 @@ from datetime import date
 from typing import Final, Protocol
 
 from actors.domain.ids import PatientId, PracticeId, ProfileId
+from actors.domain.issuers import IssuedSubject
 from actors.domain.likeness import Traits
 from actors.domain.principal import Principal
 from actors.domain.profile import Profile
@@ -25,17 +26,17 @@ class ProfilePage:
 class Profiles(Protocol):
     """Reads profiles.
 
-    ``by_subject``, ``by_id``, ``adoptable`` and ``identified`` serve the hub itself, for instance
+    ``by_identity``, ``by_id``, ``adoptable`` and ``identified`` serve the hub itself, for instance
     to find the person of a token. ``dentists``, ``own_patient`` and ``search`` read with the
     caller's rights, and return only the fields that the caller may see. Raises StoreUnavailable.
     """
 
-    async def by_subject(self, subject: str) -> Profile | None: ...
+    async def by_identity(self, identity: IssuedSubject) -> Profile | None: ...
 
     async def by_id(self, profile_id: ProfileId) -> Profile | None: ...
 
     async def adoptable(self, email: str) -> Sequence[Profile]:
-        """Active patients without a subject who have this e-mail in any case; at most 2."""
+        """Active patients who never signed in and have this e-mail in any case; at most 2."""
         ...
 
     async def identified(

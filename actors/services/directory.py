@@ -1,4 +1,4 @@
-"""People by id and by token subject, cached in memory (criterion 10.5).
+"""People by id and by what their tokens name, cached in memory (criterion 10.5).
 
 Events invalidate the cache, so that requests need no query for the caller's profile.
 """
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from actors.domain.channels import USER_PROFILE_PREFIX
 from actors.domain.ids import DentistId, PatientId, ProfileId
+from actors.domain.issuers import IssuedSubject
 from actors.domain.principal import Role
 from actors.domain.profile import Profile
 from actors.domain.refusals import NotFound
@@ -22,7 +23,7 @@ class Directory:
 
     def __init__(self, profiles: Profiles) -> None:
         self.people: Cache[ProfileId, Profile] = Cache(profiles.by_id)
-        self.subjects: Cache[str, Profile] = Cache(profiles.by_subject)
+        self.identities: Cache[IssuedSubject, Profile] = Cache(profiles.by_identity)
 
     async def person(self, profile_id: ProfileId, role: Role | None = None) -> Profile:
         """Raises :class:`NotFound`, also if the person does not have the given role."""
@@ -63,4 +64,4 @@ class Directory:
 
     def drop(self, profile_id: ProfileId) -> None:
         self.people.drop(profile_id)
-        self.subjects.clear()
+        self.identities.clear()

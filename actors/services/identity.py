@@ -6,6 +6,7 @@ from datetime import datetime
 
 from actors.domain.events import ProfileSaved
 from actors.domain.ids import DentistId, PatientId, ProfileId, parse_id
+from actors.domain.issuers import EXTERNAL, IssuedSubject
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import UNNAMED, Profile
 from actors.domain.refusals import Forbidden, ValidationFailed, VersionConflict
@@ -23,6 +24,7 @@ class Claims:
     """The claims of a verified token, made by ``api/auth.py``."""
 
     subject: str
+    issuer: str = EXTERNAL
     role: Role
     actor: str | None = None
     """RFC 8693 ``act.sub``: the chatbot using a patient's own token."""
@@ -33,6 +35,10 @@ class Claims:
     expires_at: datetime
     key: str = ""
     """The id of the key that verified it, of a public key or of the shared secret."""
+
+    @property
+    def identity(self) -> IssuedSubject:
+        return self.issuer, self.subject
 
     @property
     def scope(self) -> str:
@@ -55,7 +61,12 @@ class Identity:
         practices: Practices,
         records: Records,
         consents: ConsentCheck,
+        *,
+        adopt_by_email: bool = True,
     ) -> None:
+        """``adopt_by_email``: whether a new patient's token with a verified e-mail address gets
+        the record that the clinic entered with it."""
+        self._adopt_by_email = adopt_by_email
         self._profiles, self._consents, self._practices = profiles, consents, practices
         self._directory = directory
         self._records = records
@@ -77,7 +88,7 @@ class Identity:
         """The person of a token that no chatbot sends, from memory; ``None``: look them up."""
         if claims.party is not None or claims.role not in (Role.PATIENT, Role.DENTIST):
             return None
-        profile = self._directory.subjects.cached(claims.subject)
+        profile = self._directory.identities.cached(claims.identity)
         if profile is None or profile.role is not claims.role or not profile.active:
             return None
         colleagues: tuple[DentistId, ...] | None = ()
@@ -138,7 +149,7 @@ class Identity:
         )
 
     async def _known(self, claims: Claims) -> Profile:
-        profile = await self._directory.subjects.get(claims.subject)
+        profile = await self._directory.identities.get(claims.identity)
         if profile is None or profile.role is not claims.role:
             raise Forbidden(f"No {claims.role} is known for this token")
         if not profile.active:
@@ -147,7 +158,8 @@ class Identity:
 
     async def _patient(self, claims: Claims, create: bool) -> ProfileId:
         """The known patient, an adopted profile of the clinic, or a new one from the claims."""
-        if create and await self._directory.subjects.get(claims.subject) is None:
+        new = create and claims.issuer == EXTERNAL
+        if new and await self._directory.identities.get(claims.identity) is None:
             # A concurrent first request of the same token may have created the profile.
             with suppress(ValidationFailed, VersionConflict):
                 await self._first_seen(claims)
@@ -180,7 +192,7 @@ class Identity:
 
     async def _adoptable(self, claims: Claims) -> Profile | None:
         """The one patient the clinic entered with this e-mail, if the token proves it."""
-        if not (claims.email and claims.email_verified):
+        if not (self._adopt_by_email and claims.email and claims.email_verified):
             return None
         found = await self._profiles.adoptable(claims.email)
         return found[0] if len(found) == 1 else None

@@ -13,6 +13,7 @@ import orjson
 from actors.domain.appointment import Status
 from actors.domain.cancel_reason import CancelReason
 from actors.domain.ids import AppointmentId, AppointmentTypeId, DentistId, ProfileId
+from actors.domain.issuers import EXTERNAL
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
 from actors.ports.commits import Reply
@@ -77,7 +78,7 @@ async def seed(hub: Hub, plan: DemoPlan) -> None:
 
 async def add_desk(hub: Hub) -> None:
     """Enter the front desk in a clinic that an earlier version seeded without one."""
-    known = await hub.core.base.store.profiles.by_subject(desk_subject(0))
+    known = await hub.core.base.store.profiles.by_identity((EXTERNAL, desk_subject(0)))
     if known is None:
         await _Seeding(hub).desk(PRACTICE)
 
@@ -114,7 +115,7 @@ async def links(hub: Hub, url: str, issue: IssueToken) -> dict[str, Any]:
 
 
 async def _person(hub: Hub, subject: str) -> Profile:
-    profile = await hub.core.base.store.profiles.by_subject(subject)
+    profile = await hub.core.base.store.profiles.by_identity((EXTERNAL, subject))
     assert profile is not None, "the demo was seeded with them"
     return profile
 

@@ -57,7 +57,10 @@ def _moved(row: Appointment, event: PatientsMerged, turn: Turn) -> Appointment:
 
 
 def save_merge(event: PatientsMerged, turn: Turn, sql: WriteStatements) -> Plan[None]:
-    """Move the rows, the memberships and the consents; end the webhooks. After the profiles."""
+    """Move the rows, the memberships, the consents and the identities; end the webhooks.
+
+    After the profiles.
+    """
     merged, survivor = event.merged.id, event.after.id
     yield from _check_visits(event, sql)
     both = {"patient": merged, "survivor": survivor, "at": turn.at}
@@ -65,6 +68,7 @@ def save_merge(event: PatientsMerged, turn: Turn, sql: WriteStatements) -> Plan[
     assert len(moved) == sum(isinstance(each, RowInherited) for each in turn.events), "locked"
     yield from _move_memberships(event, sql)
     yield from execute(sql.move_consents, **both)
+    yield from execute(sql.move_identities, patient=merged, survivor=survivor)
     yield from execute(sql.end_consents, patient=merged, at=turn.at)
     yield from execute(
         sql.webhooks.disable_of,

@@ -9,7 +9,7 @@ from actors.domain.ids import DentistId, PatientId, PracticeId
 from actors.domain.practice import BOOKED, PracticePatient
 from actors.domain.principal import Role
 from actors.domain.profile import Profile
-from actors.domain.refusals import Forbidden, NotFound, Refusal, ValidationFailed, VersionConflict
+from actors.domain.refusals import Forbidden, NotFound, Refusal, VersionConflict
 from actors.domain.rules import shared_patient
 from actors.domain.schedule import Schedule
 from actors.ports.commits import Reply, Turn, TurnRefused
@@ -30,6 +30,7 @@ from store.commit.idempotency import (
     refuse_raced_keys,
     reply_rows,
 )
+from store.commit.identity_commit import refuse_used_subject, save_identity, subject_used
 from store.commit.likeness import refuse_known
 from store.commit.merge_commit import raise_fences, save_merge, with_moved_rows
 from store.commit.webhook_commit import delete_webhook, refusal_of, save_webhook
@@ -166,7 +167,7 @@ def _save(event: events.Event, turn: Turn, sql: WriteStatements) -> Plan[None]:
                 yield from _check_only_of(event.only_of, profile, shared_patient(), sql)
             if event.joins and event.unless_known:
                 yield from refuse_known(event.unless_known, event.joins, sql)
-            yield from _save_profile(before, profile, sql)
+            yield from _save_profile(before, profile, turn, sql)
             if event.joins:
                 yield from _join(event.joins, profile, "created", turn, sql)
         case events.PatientsMerged(merged=merged, before=survivor):
@@ -174,8 +175,8 @@ def _save(event: events.Event, turn: Turn, sql: WriteStatements) -> Plan[None]:
                 refusal = shared_patient("merge a patient")
                 for each in (merged, survivor):
                     yield from _check_only_of(event.only_of, each, refusal, sql)
-            yield from _save_profile(merged, event.ended, sql)
-            yield from _save_profile(survivor, event.after, sql)
+            yield from _save_profile(merged, event.ended, turn, sql)
+            yield from _save_profile(survivor, event.after, turn, sql)
             yield from save_merge(event, turn, sql)
         case events.RowInherited():
             pass  # the merge has moved all rows with one statement
@@ -264,19 +265,20 @@ def _save_consent(before: Consent | None, consent: Consent, sql: WriteStatements
         raise VersionConflict(1)  # given at the same time
 
 
-def _save_profile(before: Profile | None, profile: Profile, sql: WriteStatements) -> Plan[None]:
-    if profile.subject is not None:
-        owners = yield from execute(sql.subject_owner, wanted_subject=profile.subject)
-        if any(owner != profile.id for (owner,) in owners):
-            raise _subject_used()
+def _save_profile(
+    before: Profile | None, profile: Profile, turn: Turn, sql: WriteStatements
+) -> Plan[None]:
+    yield from refuse_used_subject(profile, sql)
     values = profile_params(profile)
     if before is not None:
         guard = {"row_id": before.id, "before_version": before.version}
         if not (yield from execute(sql.update_profile, **values, **guard)):
             raise (yield from refusal_of(sql.profile_version, "profile", before.id))
+        yield from save_identity(before, profile, turn, sql)
         return
     if not (yield from execute(sql.insert_profile, **values)):
-        raise _subject_used()  # another transaction was faster
+        raise subject_used()  # another transaction was faster
+    yield from save_identity(None, profile, turn, sql)
     if profile.role is Role.DENTIST:
         schedule = Schedule(time_zone=profile.time_zone or "UTC")
         yield from execute(
@@ -286,7 +288,3 @@ def _save_profile(before: Profile | None, profile: Profile, sql: WriteStatements
             schedule=schedule_json(schedule),
             schedule_version=schedule.version,
         )
-
-
-def _subject_used() -> Refusal:
-    return ValidationFailed.of("subject", "This subject already has a profile")

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from actors.domain.contact import email_key
 from actors.domain.ids import PatientId, PracticeId, ProfileId
+from actors.domain.issuers import IssuedSubject
 from actors.domain.likeness import Traits
 from actors.domain.patient_query import PatientQuery
 from actors.domain.principal import Principal, Role
@@ -30,6 +31,7 @@ from store.sql.readers import Lookup, Readers
 from store.sql.schema import (
     MAKES_PATIENT,
     appointments,
+    identities,
     patient_words,
     practice_patients,
     profiles,
@@ -37,7 +39,7 @@ from store.sql.schema import (
 from store.sql.write_statements import WriteStatements
 from store.sql.writer import Writer, single_job, step_job
 
-_p = profiles.c
+_p, _i = profiles.c, identities.c
 _OF_EVERY_PATIENT = ""  # the word in patient_words
 _TWO_ARE_AMBIGUOUS = 2  # one is the person; more than two do not matter
 
@@ -58,8 +60,11 @@ class ProfileRepository:
         self._sql = sql
         self._clock = clock
 
-    async def by_subject(self, subject: str) -> Profile | None:
-        return await self._one(_p.subject == subject, Lookup(subjects=(subject,)))
+    async def by_identity(self, identity: IssuedSubject) -> Profile | None:
+        issuer, subject = identity
+        same = (_i.issuer == issuer, _i.subject == subject)
+        person = select(_i.profile_id).where(*same).scalar_subquery()
+        return await self._one(_p.id == person, Lookup(issuer=issuer, subjects=(subject,)))
 
     async def by_id(self, profile_id: ProfileId) -> Profile | None:
         return await self._one(_p.id == profile_id, Lookup(people=(profile_id,)))
@@ -71,7 +76,7 @@ class ProfileRepository:
             select(*PROFILE.columns)
             .where(
                 _p.email_key == key,
-                _p.subject.is_(None),
+                ~select(_i.profile_id).where(_i.profile_id == _p.id).exists(),
                 _p.role == Role.PATIENT.value,
                 _p.active,
             )

@@ -8,7 +8,7 @@ There are two ways to read, and the database itself enforces the difference:
 ``hub``
     The queries that the hub makes for itself, and only these:
 
-    - identity: the profile of a token's subject, of an adoptable e-mail, or by id;
+    - identity: the profile of a token's issuer and subject, of an adoptable e-mail, or by id;
     - practices, and the dentists of one;
     - the patients who have exactly this e-mail or phone, and who has looked them up;
     - calendars: rows, types, holds and stored replies of an actor;
@@ -46,7 +46,9 @@ class Lookup:
     scopes: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
     people: tuple[str, ...] = ()
+    issuer: str | None = None
     subjects: tuple[str, ...] = ()
+    """Of tokens of ``issuer``."""
     exact: str | None = None
     """A complete e-mail or phone, with which the profile that has it may be found."""
     region: str = ""

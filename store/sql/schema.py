@@ -95,6 +95,16 @@ profiles = sa.Table(
     sa.Index("ix_profiles_role_name_id", "role", "name", "id"),
 )
 
+identities = sa.Table(
+    "identities",
+    metadata,
+    sa.Column("issuer", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("profile_id", sa.Text, sa.ForeignKey("profiles.id"), nullable=False, index=True),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.PrimaryKeyConstraint("issuer", "subject"),
+)
+
 LINKED = "linked"
 """The ``source`` of a patient whom the hub knew before the practice."""
 

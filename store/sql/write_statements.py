@@ -104,9 +104,7 @@ class WriteStatements(StatementSet):
 
     def _people(self) -> None:
         a, p, t = schema.appointments.c, schema.profiles.c, schema.appointment_types.c
-        self.subject_owner = self._build(
-            sa.select(p.id).where(p.subject == sa.bindparam("wanted_subject"))
-        )
+        self._identities()
         adding = self._upsert(schema.profiles).on_conflict_do_nothing(index_elements=[p.subject])
         self.insert_profile = self._build(adding.returning(p.id))
         self.update_profile = self._guarded_update(schema.profiles, without="id role created_by")
@@ -126,6 +124,21 @@ class WriteStatements(StatementSet):
         self.insert_type = self._build(sa.insert(schema.appointment_types))
         self.update_type = self._guarded_update(schema.appointment_types, without="id")
         self.current_type_version = self._build(sa.select(t.version).where(t.id == _ROW))
+
+    def _identities(self) -> None:
+        i, profile = schema.identities.c, sa.bindparam("profile", type_=sa.Text)
+        wanted = (i.issuer == sa.bindparam("wanted_issuer"), i.subject == sa.bindparam("wanted"))
+        self.owner_of_subject = self._build(sa.select(i.profile_id).where(*wanted))
+        adding = self._upsert(schema.identities).on_conflict_do_nothing()
+        self.insert_identity = self._build(adding.returning(i.profile_id))
+        self.delete_identity = self._build(
+            sa.delete(schema.identities).where(*wanted, i.profile_id == profile)
+        )
+        self.move_identities = self._build(
+            sa.update(schema.identities)
+            .where(i.profile_id == _PATIENT)
+            .values(profile_id=sa.bindparam("survivor", type_=sa.Text))
+        )
 
     def _practices(self) -> None:
         a, p, s = schema.appointments.c, schema.profiles.c, schema.practices.c

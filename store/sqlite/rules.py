@@ -179,6 +179,8 @@ RULES: Mapping[str, Rule] = {
     "practice_patients": Rule(rows=f"practice_id = {_SIGHT}"),
     "appointments": Rule(rows=f"{_MINE} OR patient_id = {_PATIENT}"),
     "profiles": _PROFILES,
+    # The hub alone matches tokens with people.
+    "identities": _no_one("issuer"),
     # The ids of events tell how much was written between two of them.
     "event_channels": Rule(rows=_OF_CHANNEL, columns={"event": "event <> event"}),
     "event_log": _no_one("epoch"),

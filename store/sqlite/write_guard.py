@@ -47,6 +47,10 @@ def _people() -> Iterator[str]:
             "UPDATE", table, f"{_foreign(f'NEW.{person}')} OR {_foreign(f'OLD.{person}')}"
         )
         yield _refuse("DELETE", table, "1")
+    yield _refuse("INSERT", "identities", _foreign("NEW.profile_id"))
+    both = f"{_foreign('NEW.profile_id')} OR {_foreign('OLD.profile_id')}"
+    yield _refuse("UPDATE", "identities", both)
+    yield _refuse("DELETE", "identities", _foreign("OLD.profile_id"))
     member = f"{_foreign('NEW.practice_id')} OR {_foreign('NEW.patient_id')}"
     yield _refuse("INSERT", "practice_patients", member)
     merged = "SELECT 1 FROM main.profiles AS p WHERE p.merged_into IS NOT NULL AND p.id ="

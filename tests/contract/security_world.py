@@ -273,6 +273,7 @@ MAY_SEE: dict[str, Callable[[World, Principal, Row], bool]] = {
     "event_channels": lambda _, who, row: may_join(who, Channel(row["channel"])),
     "event_log": lambda *_: False,
     "hub": lambda *_: True,
+    "identities": lambda *_: False,
     "idempotency_keys": lambda _, who, row: row["scope"] == who.scope,
     "nodes": lambda *_: False,
     "practices": lambda *_: True,

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from actors.domain.issuers import EXTERNAL
 from store.postgres.claims import SHOWN, reading_claims
 from store.sql.readers import Lookup
 from tests.contract.clinic import ADMIN, dentist, patient
@@ -94,7 +95,7 @@ async def test_the_table_of_people_shows_callers_nothing_and_the_hub_whom_it_nam
     assert outside.as_hub(Lookup(), "profiles") == []
     for lookup in (
         Lookup(people=(world.pat.id,)),
-        Lookup(subjects=("sub-pat",)),
+        Lookup(issuer=EXTERNAL, subjects=("sub-pat",)),
         Lookup(exact="PAT@example.org"),
         Lookup(exact="2"),
     ):
@@ -109,6 +110,7 @@ async def test_a_caller_who_claims_to_name_people_sees_no_more(outside: Outside)
         calendars=(world.bob.id,),
         channels=(f"appointments:dentist:{world.bob.id}",),
         people=(world.pia.id,),
+        issuer=EXTERNAL,
         subjects=("sub-pia",),
     )
     claims = {**reading_claims(None, everything), "role": "dentist", "person": world.ann.id}

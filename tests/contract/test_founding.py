@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from actors.domain.ids import DentistId
+from actors.domain.issuers import EXTERNAL
 from actors.domain.principal import Role
 from actors.domain.refusals import ValidationFailed
 from actors.services.caller import Caller
@@ -42,8 +43,8 @@ async def test_practice_people_and_types_are_written_together(
     assert founded.is_new
     assert await store.practices.every() == [founded.practice]
     ann, eva = founded.people
-    assert await store.profiles.by_subject("dentist") == ann
-    assert await store.profiles.by_subject("desk") == eva
+    assert await store.profiles.by_identity((EXTERNAL, "dentist")) == ann
+    assert await store.profiles.by_identity((EXTERNAL, "desk")) == eva
     assert {ann.practice_id, eva.practice_id} == {founded.practice.id}
     assert (ann.time_zone, eva.time_zone) == ("Europe/Vienna", None)
     assert [kind.name for kind in await store.calendars.load_types()] == ["Check-up"]

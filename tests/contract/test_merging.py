@@ -13,6 +13,7 @@ from actors.domain.events import (
     ProfileSaved,
 )
 from actors.domain.ids import DentistId, PatientId, PracticeId
+from actors.domain.issuers import EXTERNAL
 from actors.domain.practice import PracticePatient
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
@@ -250,7 +251,7 @@ async def test_the_sign_in_moves_to_the_survivor(clinic: Clinic, store: Store) -
     pat = await clinic.add_patient("Pat", subject="sub-pat", email="pat@example.org")
     twin = await clinic.add_patient("Pat")
     await clinic.save(merged(pat, twin, subject="sub-pat", email="pat@example.org"))
-    signed_in = await store.profiles.by_subject("sub-pat")
+    signed_in = await store.profiles.by_identity((EXTERNAL, "sub-pat"))
     assert signed_in
     assert signed_in.id == twin.id
     assert await store.profiles.adoptable("pat@example.org") == []

@@ -13,6 +13,7 @@ from actors.domain.channels import (
 )
 from actors.domain.events import AppointmentTypeSaved, ProfileSaved
 from actors.domain.ids import DentistId
+from actors.domain.issuers import EXTERNAL
 from actors.domain.principal import Role
 from actors.domain.profile import Profile
 from actors.domain.refusals import (
@@ -42,8 +43,8 @@ async def test_a_profile_is_stored_as_it_was_given(clinic: Clinic) -> None:
         created_by=ann.id,
     )
     assert await clinic.store.profiles.by_id(pat.id) == pat
-    assert await clinic.store.profiles.by_subject("auth|1") == pat
-    assert await clinic.store.profiles.by_subject("auth|2") is None
+    assert await clinic.store.profiles.by_identity((EXTERNAL, "auth|1")) == pat
+    assert await clinic.store.profiles.by_identity((EXTERNAL, "auth|2")) is None
 
 
 async def test_a_change_needs_the_version_it_was_based_on(clinic: Clinic) -> None:

@@ -73,6 +73,23 @@ async def test_only_a_declared_patient_joins_a_declared_practice(world: World) -
             await written(world, change, *named)
 
 
+async def test_only_declared_people_get_and_lose_identities(world: World) -> None:
+    pat, eve = world.pat.id, world.eve.id
+    adding = f"INSERT INTO identities VALUES ('hub', 'new', '{pat}', 0)"
+    moving = f"UPDATE identities SET profile_id = '{eve}' WHERE profile_id = '{pat}'"
+    removing = f"DELETE FROM identities WHERE profile_id = '{pat}'"
+    for sql, declared in (
+        (adding, (eve,)),
+        (moving, (eve,)),
+        (moving, (pat,)),
+        (removing, (eve,)),
+    ):
+        with pytest.raises(ConstraintViolated, match="row security"):
+            await written(world, sql, *declared)
+    await written(world, adding, pat)
+    await written(world, removing, pat)
+
+
 async def test_only_a_merged_patient_leaves_a_practice(world: World) -> None:
     here, mel, pat = world.sue.practice_id, world.mel, world.pat
     assert here

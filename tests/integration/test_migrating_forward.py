@@ -43,7 +43,7 @@ from tests.support.ids import SerialIds
 from tests.support.postgres import ADMIN, postgres_server
 
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]
-REVISIONS = tuple(f"{number:04}" for number in range(1, 23))
+REVISIONS = tuple(f"{number:04}" for number in range(1, 24))
 """What was once the newest. A new migration adds the one before it here."""
 DENTIST = Principal(role=Role.DENTIST, subject="sub-d", person=ProfileId("d"))
 MINE = DentistId(ProfileId("d"))
@@ -92,8 +92,9 @@ def test_step_by_step_is_the_same_as_at_once(urls: tuple[str, str]) -> None:
         writing(owner, _populate)
     before = reading(owner, _contents)
     upgrade(url, migrate_url=owner)
-    _same_rows(before, reading(owner, _contents))
-    assert {*before} == {"hub", *_ROWS}, "nothing was left out"
+    after = reading(owner, _contents)
+    _same_rows(before, after)
+    assert {*after} == {"hub", *_ROWS}, "nothing was left out"
 
 
 async def test_webhooks_of_an_unknown_key_get_an_expiry_and_are_to_be_suspended(
@@ -117,6 +118,16 @@ async def test_webhooks_of_an_unknown_key_get_an_expiry_and_are_to_be_suspended(
 class NoKeys:
     async def accepts(self, key_id: str | None) -> bool:
         return key_id is not None
+
+
+def test_people_are_matched_by_the_subjects_that_they_had(urls: tuple[str, str]) -> None:
+    url, owner = urls
+    upgrade(url, migrate_url=owner, to="0023")
+    writing(owner, _populate)
+    upgrade(url, migrate_url=owner)
+    (known,) = reading(owner, _contents)["identities"]
+    assert known.pop("created_at") <= datetime.now(UTC)
+    assert known == {"issuer": "auth", "subject": "sub-d", "profile_id": "d"}
 
 
 def test_contacts_and_zones_get_the_form_in_which_they_are_compared(urls: tuple[str, str]) -> None:
@@ -471,6 +482,7 @@ _ROWS: Rows = {
             consent='{"email": [false, null, null], "sms": [false, null, null]}',
         ),
     ],
+    "identities": [{"issuer": "auth", "subject": "sub-d", "profile_id": "d", "created_at": SEEN}],
     "calendars": [
         {
             "dentist_id": "d",

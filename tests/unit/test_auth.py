@@ -71,6 +71,12 @@ async def test_a_token_with_an_unknown_role_is_invalid(role: object) -> None:
     assert await why(signed(role=role)) == "role"
 
 
+async def test_no_other_issuer_names_a_subject_of_the_hub() -> None:
+    """Rights that name a subject, such as consents, mean one party."""
+    assert await why(signed(sub="chairside:1")) == "sub"
+    assert await why(signed(role="patient", act={"sub": "chairside:1"})) == "act"
+
+
 async def test_a_forged_signature_is_invalid() -> None:
     assert await why(signed(secret="another-secret-that-is-also-32-bytes-long"))
 

@@ -5,6 +5,7 @@ import pytest
 from actors.domain import channels as hub_channels
 from actors.domain.channels import Channel, parse_channel
 from actors.domain.ids import DentistId, ProfileId
+from actors.domain.issuers import IssuedSubject
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
 from actors.domain.refusals import Forbidden, NotFound
@@ -32,7 +33,7 @@ class People:
         self.lookups.append(profile_id)
         return self.rows.get(profile_id)
 
-    async def by_subject(self, _: str) -> Profile | None:
+    async def by_identity(self, _: IssuedSubject) -> Profile | None:
         raise AssertionError("channels name ids")
 
 
