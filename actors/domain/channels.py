@@ -19,6 +19,7 @@ HUB_STATUS = Channel("hub:status")
 
 DENTIST_PREFIX = "appointments:dentist:"
 PATIENT_PREFIX = "appointments:patient:"
+AVAILABILITY_ROOT = "availability:"
 AVAILABILITY_PREFIX = "availability:dentist:"
 USER_PROFILE_PREFIX = "profiles:user:"
 DENTIST_PROFILES_PREFIX = "profiles:dentist:"

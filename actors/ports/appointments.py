@@ -5,13 +5,13 @@ from datetime import datetime
 from typing import Protocol
 
 from actors.domain.appointment import Appointment, Status
+from actors.domain.author import Author
 from actors.domain.channels import Channel
 from actors.domain.ids import (
     AppointmentId,
     AppointmentTypeId,
     DentistId,
     PatientId,
-    ProfileId,
 )
 from actors.domain.position import Position
 from actors.domain.principal import Principal, Role
@@ -53,16 +53,6 @@ class AppointmentPage:
     def position(self) -> tuple[Channel, Position] | None:
         """The only channel and its head, if there is one."""
         return next(iter(self.positions.items())) if len(self.positions) == 1 else None
-
-
-@value
-class Author:
-    """Who changed something: a person, or the hub itself."""
-
-    role: Role
-    id: ProfileId | None = None
-    """``None``, like ``name``, for the hub, and for someone whom the caller does not see."""
-    name: str | None = None
 
 
 @value

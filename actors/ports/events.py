@@ -5,6 +5,7 @@ from dataclasses import field
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
+from actors.domain.author import Author
 from actors.domain.channels import Channel
 from actors.domain.ids import EventId
 from actors.domain.position import Position
@@ -23,6 +24,8 @@ class EventRecord:
     time: datetime
     payload: bytes = field(repr=False)
     """The rendered body as JSON: the ``data`` of the envelope."""
+    by: Author | None = field(default=None, repr=False)
+    """Who made the change; ``None`` for events of versions that did not store it."""
 
 
 class Delivery(NamedTuple):

@@ -7,13 +7,15 @@ from collections.abc import Iterable
 
 import orjson
 
+from actors.domain.author import author_in
 from actors.ports.events import EventRecord
 from actors.services.changes import ChannelChanges
 from api.schemas.fields import instant_text
+from api.schemas.resources import author_data
 
 
 def envelope(record: EventRecord) -> bytes:
-    """``{"id","type","channel","offset","epoch","time","data"}``."""
+    """``{"id","type","channel","offset","epoch","time","by","data"}``; ``by`` may be missing."""
     return orjson.dumps(_enveloped(record))
 
 
@@ -38,6 +40,7 @@ def _channel(changes: ChannelChanges) -> dict[str, object]:
 
 
 def _enveloped(record: EventRecord) -> dict[str, object]:
+    author = record.by and author_in(record.channel, record.by)
     return {
         "id": record.event_id,
         "type": record.type,
@@ -45,5 +48,6 @@ def _enveloped(record: EventRecord) -> dict[str, object]:
         "offset": record.position.offset,
         "epoch": record.position.epoch,
         "time": instant_text(record.time),
+        **({"by": author_data(author)} if author else {}),
         "data": orjson.Fragment(record.payload),
     }

@@ -15,6 +15,7 @@ from api.schemas import (
     schedule,
     webhooks,
 )
+from api.schemas.resources import AUTHOR
 
 Form = dict[str, Any]
 
@@ -111,6 +112,21 @@ _MISSED: Final = _object(
     offset=_NUMBER,
 )
 
+_EVENT: Final = _object(
+    id={"type": "string", "format": "uuid"},
+    type={"type": "string", "example": "appointment.created"},
+    channel=_TEXT,
+    offset=_NUMBER,
+    epoch=_NUMBER,
+    time=_INSTANT,
+    data={
+        "type": "object",
+        "additionalProperties": True,
+        "description": "The resource as REST shows it",
+    },
+)
+_EVENT["properties"]["by"] = AUTHOR
+
 HEADERS: Final[Mapping[str, Form]] = {
     "X-Request-ID": {"description": "The request's id, as in the hub's log", "schema": _TEXT},
     "ETag": {"description": "For `If-Match` or `If-None-Match`", "schema": _TEXT},
@@ -152,19 +168,7 @@ FORMS: Final[Mapping[str, Form]] = {
     "SlotPage": _object(
         data=_list(ref("Slot")), pagination=ref("Pagination"), positions=_list(ref("Position"))
     ),
-    "Event": _object(
-        id={"type": "string", "format": "uuid"},
-        type={"type": "string", "example": "appointment.created"},
-        channel=_TEXT,
-        offset=_NUMBER,
-        epoch=_NUMBER,
-        time=_INSTANT,
-        data={
-            "type": "object",
-            "additionalProperties": True,
-            "description": "The resource as REST shows it",
-        },
-    ),
+    "Event": _EVENT,
     "Changes": _object(channels={"type": "object", "additionalProperties": _MISSED}),
     "ChatAnswer": _object(
         replies=_list(_REPLY),

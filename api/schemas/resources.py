@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from actors.domain.appointment import Appointment, Status
+from actors.domain.author import Author
 from actors.domain.cancel_reason import CancelReason
 from actors.domain.ids import ProfileId
 from actors.domain.likeness import Likeness
 from actors.domain.principal import Role
 from actors.domain.profile import ConsentSource, Profile
-from actors.ports.appointments import Author
 from actors.ports.rendering import Names
 from api.schemas import fields
 from api.schemas.strict import Strict
@@ -86,7 +86,7 @@ class ReservationSchema(RowSchema):
     version = fields.Raw(metadata={"type": "integer"})
 
 
-_ACTOR: Final = {
+AUTHOR: Final = {
     "type": "object",
     "required": ["role"],
     "properties": {
@@ -103,14 +103,18 @@ class AuthorField(fields.Field[Author]):
     """``{"role", "id", "name"}``, or only the role."""
 
     def __init__(self) -> None:
-        super().__init__(dump_only=True, metadata=_ACTOR)
+        super().__init__(dump_only=True, metadata=AUTHOR)
 
     def _serialize(
         self, value: Author | None, attr: str | None, obj: object, **kwargs: object
     ) -> Mapping[str, str | None]:
         assert value is not None, "someone changed it"
-        shown: dict[str, str | None] = {"role": str(value.role)}
-        return shown if value.id is None else {"id": value.id, "name": value.name, **shown}
+        return author_data(value)
+
+
+def author_data(author: Author) -> Mapping[str, str | None]:
+    shown: dict[str, str | None] = {"role": author.role}
+    return shown if author.id is None else {"id": author.id, "name": author.name, **shown}
 
 
 class HistoryEntrySchema(Strict):

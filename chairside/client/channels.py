@@ -61,10 +61,13 @@ class HubEvent:
     time: str
     data: dict[str, Any]
     """The resource as REST shows it; which one depends on ``type``."""
+    by: dict[str, str] | None = None
+    """Who made the change: the role, and in a calendar's channel ``id`` and ``name``."""
 
     @classmethod
     def from_wire(cls, raw: Json) -> "HubEvent":
-        return cls(**{name: raw[name] for name in cls.__slots__})
+        given = {name: raw[name] for name in cls.__slots__ if name != "by"}
+        return cls(**given, by=raw.get("by"))
 
     @property
     def position(self) -> Position | None:

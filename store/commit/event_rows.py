@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 from actors.domain.announcements import Body, ScheduleBody
 from actors.domain.appointment import Appointment
+from actors.domain.author import Author
 from actors.domain.channels import Channel
 from actors.domain.ids import EventId, ProfileId
 from actors.domain.position import Position
+from actors.domain.principal import Principal
 from actors.ports.clock import NewId
 from actors.ports.commits import Reply, Turn
 from actors.ports.events import EventRecord
@@ -73,8 +75,9 @@ def _list(name: str, values: Sequence[str]) -> Sequence[Params]:
 
 def read_names(turns: Sequence[Turn], sql: WriteStatements) -> Step:
     """Reads the names of the people in bodies, and which of them were merged."""
-    people = sorted({person for body in _bodies(turns) for person in _people(body)})
-    return Step(sql.name, [{"person": person} for person in people])
+    people = {person for body in _bodies(turns) for person in _people(body)}
+    people |= {turn.by.person for turn in turns if turn.by.person}
+    return Step(sql.name, [{"person": person} for person in sorted(people)])
 
 
 def render_turns(
@@ -88,7 +91,7 @@ def render_turns(
     known: Names = {ProfileId(person): name for person, name, _ in names}
     bodies = {id(body): body for body in _bodies(turns)}
     rendered = {key: ctx.render(body, known) for key, body in bodies.items()}
-    records = _records(turns, heads, rendered, ctx.new_id)
+    records = _records(turns, heads, names_of=known, rendered=rendered, new_id=ctx.new_id)
     return [
         WrittenTurn(_reply(turn, rendered), own) for turn, own in zip(turns, records, strict=True)
     ]
@@ -104,6 +107,8 @@ def event_rows(written: Iterable[WrittenTurn], ids: Rows) -> tuple[list[Params],
         for record in each.records:
             if record.event_id != last:
                 last, (number,) = record.event_id, next(numbers)
+                by = record.by
+                assert by, "an event that is written has an author"
                 events.append(
                     {
                         "id": number,
@@ -112,6 +117,9 @@ def event_rows(written: Iterable[WrittenTurn], ids: Rows) -> tuple[list[Params],
                         "type": record.type,
                         "payload": record.payload,
                         "created_at": record.time,
+                        "by_role": str(by.role),
+                        "by_id": by.id,
+                        "by_name": by.name,
                     }
                 )
             channel, offset = record.channel, record.position.offset
@@ -152,15 +160,23 @@ def _people(body: Body) -> Iterator[ProfileId]:
         yield row.patient_id
 
 
+def _author(by: Principal, names: Names) -> Author:
+    name = names.get(by.person) if by.person else None
+    return Author(role=by.role, id=by.person if name is not None else None, name=name)
+
+
 def _records(
     turns: Sequence[Turn],
     rows: Rows,
+    *,
+    names_of: Names,
     rendered: _Rendered,
     new_id: NewId,
 ) -> Iterator[list[EventRecord]]:
     """For each turn, in the order of its announcements; offsets continue the heads."""
     last = {Channel(channel): Position(epoch, offset) for channel, epoch, offset in rows}
     for turn in turns:
+        author = _author(turn.by, names_of)
         records = []
         for announcement in turn.announcements:
             event_id = EventId(new_id())
@@ -173,6 +189,7 @@ def _records(
                     type=announcement.type,
                     time=turn.at,
                     payload=rendered[id(announcement.body)],
+                    by=author,
                 )
                 records.append(record)
         yield records

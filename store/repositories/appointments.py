@@ -8,13 +8,13 @@ from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from actors.domain.announcements import MOVED_AWAY
 from actors.domain.appointment import Appointment, Status
+from actors.domain.author import Author
 from actors.domain.channels import Channel, dentist_channel, patient_channel
 from actors.domain.ids import AppointmentId, DentistId, PatientId, ProfileId
 from actors.domain.principal import Principal, Role
 from actors.ports.appointments import (
     AppointmentPage,
     AppointmentQuery,
-    Author,
     HistoryEntry,
 )
 from actors.ports.clock import Clock

@@ -120,7 +120,16 @@ PRACTICE = RowMapper(
     dumps={"closures": _closures_json},
 )
 PRACTICE_PATIENT = RowMapper(PracticePatient, schema.practice_patients)
-EVENT = RowMapper(EventRecord, schema.realtime_events, renamed={"time": "created_at"})
+EVENT = RowMapper(
+    EventRecord,
+    schema.realtime_events,
+    renamed={
+        "time": "created_at",
+        "by.role": "by_role",
+        "by.id": "by_id",
+        "by.name": "by_name",
+    },
+)
 STORED_REPLY = RowMapper(StoredReply, schema.idempotency_keys, renamed={"at": "created_at"})
 WEBHOOK = RowMapper(
     Webhook,

@@ -212,6 +212,8 @@ event_log = sa.Table(
     sa.Column("type", sa.Text, nullable=False),
     sa.Column("payload", sa.LargeBinary, nullable=False),
     sa.Column("created_at", Instant, nullable=False),
+    # Who made the change. Versions before revision 0025 stored none of them.
+    *(sa.Column(name, sa.Text) for name in ("by_role", "by_id", "by_name")),
 )
 
 FORGOTTEN = 0
@@ -264,6 +266,7 @@ realtime_events = sa.Table(
     sa.Column("attempts", sa.Integer),
     sa.Column("recipients", sa.Integer),
     sa.Column("error", sa.Text),
+    *(sa.Column(name, sa.Text) for name in ("by_role", "by_id", "by_name")),
 )
 
 idempotency_keys = sa.Table(

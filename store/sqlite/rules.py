@@ -163,7 +163,10 @@ _OF_OWN_WEBHOOK = f"webhook_id IN (SELECT w.id FROM main.webhooks AS w WHERE w.s
 _EVENTS = (
     '(SELECT c.channel, c."offset", e.epoch, e.event_id, e.type, e.payload, e.created_at,'
     " coalesce(d.status, 'pending') AS status, d.broadcast_at, d.latency_ms,"
-    " coalesce(d.attempts, 0) AS attempts, d.recipients, d.error"
+    " coalesce(d.attempts, 0) AS attempts, d.recipients, d.error,"
+    " CASE WHEN substr(c.channel, 1, 13) <> 'availability:' THEN e.by_role END AS by_role,"
+    " CASE WHEN substr(c.channel, 1, 21) = 'appointments:dentist:' THEN e.by_id END AS by_id,"
+    " CASE WHEN substr(c.channel, 1, 21) = 'appointments:dentist:' THEN e.by_name END AS by_name"
     " FROM main.event_channels AS c JOIN main.event_log AS e ON e.id = c.event"
     " LEFT JOIN main.deliveries AS d ON d.event = c.event AND d.channel = c.channel"
     " WHERE e.epoch >= 0)"

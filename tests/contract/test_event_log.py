@@ -2,10 +2,12 @@
 
 import pytest
 
-from actors.domain.channels import AVAILABILITY_ALL, Channel, dentist_channel
-from actors.domain.ids import DentistId
+from actors.domain.author import Author
+from actors.domain.channels import AVAILABILITY_ALL, Channel, dentist_channel, patient_channel
+from actors.domain.ids import DentistId, PatientId
+from actors.domain.principal import Role
 from actors.ports.events import Delivery, EventRecord
-from tests.contract.clinic import DAY, MINUTE, Clinic, booked
+from tests.contract.clinic import DAY, MINUTE, Clinic, booked, dentist, patient
 from tests.contract.engines import Database
 
 
@@ -55,6 +57,22 @@ async def test_history_is_read_as_it_was_announced(clinic: Clinic, channel: Chan
     published = [record for record in clinic.postbox.records if record.channel == channel]
     found = await clinic.store.events.read(channel, after=0, up_to=10, limit=500, max_bytes=2**19)
     assert found == published
+
+
+async def test_a_patient_reads_who_made_a_change_as_a_role_only(clinic: Clinic) -> None:
+    ann, pat = await clinic.add_dentist(), await clinic.add_patient()
+    loaded, channel = await clinic.open(ann), patient_channel(PatientId(pat.id))
+    row = clinic.row(ann, pat, clinic.clock.now() + DAY)
+    await clinic.commit(loaded, clinic.turn(booked(row), by=dentist(ann)))
+    named = Author(role=Role.DENTIST, id=ann.id, name=ann.name)
+    for reader, where, shown in (
+        (patient(pat), channel, Author(role=Role.DENTIST)),
+        (dentist(ann), dentist_channel(DentistId(ann.id)), named),
+    ):
+        (event,) = await clinic.store.events.read(
+            where, after=0, up_to=9, limit=9, max_bytes=2**19, by=reader
+        )
+        assert event.by == shown
 
 
 async def test_history_has_bounds(clinic: Clinic, channel: Channel) -> None:

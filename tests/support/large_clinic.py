@@ -127,7 +127,10 @@ _APPOINTMENTS = (
     " CASE WHEN n % 997 = 0 THEN 'held' ELSE 'confirmed' END, {start} + 1000000 * {step},"
     " 1, false, 'patient', NULL, NULL, {start}, {start}, 'p', 'system'"
 )
-_EVENTS = "INSERT INTO event_log SELECT n + 1, 1, 'e' || n, 'appointment.created', {empty}, {start}"
+_EVENTS = (
+    "INSERT INTO event_log SELECT n + 1, 1, 'e' || n, 'appointment.created', {empty}, {start},"
+    " NULL, NULL, NULL"
+)
 _OFFSETS = (
     "INSERT INTO event_channels SELECT n + 1, 'appointments:dentist:d' || (n % {dentists}),"
     " n / {dentists} + 1"

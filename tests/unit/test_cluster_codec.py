@@ -11,6 +11,7 @@ from actors.calendar.snapshot import Snapshot
 from actors.domain import commands as c
 from actors.domain import refusals as r
 from actors.domain.appointment import Status
+from actors.domain.author import Author
 from actors.domain.ids import AppointmentId, AppointmentTypeId, PatientId, PracticeId, ProfileId
 from actors.domain.outcome import Outcome
 from actors.domain.position import Position
@@ -224,7 +225,9 @@ def test_an_entry_arrives_unchanged_and_other_bytes_are_refused() -> None:
         time=AT,
         payload=b'{"a":1}',
     )
-    entry = StreamEntry(node="n", number=3, kind=EntryKind.EVENTS, records=[record], body={"x": 1})
+    author = Author(role=Role.STAFF, id=ProfileId("s"), name="Ruth Kern")
+    records = [record, replace(record, by=author), replace(record, by=Author(role=Role.SYSTEM))]
+    entry = StreamEntry(node="n", number=3, kind=EntryKind.EVENTS, records=records, body={"x": 1})
     assert decode(encode(entry, KEY), KEY) == entry
     for body in (b"", b"[]", b"{}", b"\xff", b'{"n":1,"i":"x","k":"events","r":[],"s":{}}'):
         for other in (body, sign(KEY, body).encode() + body):

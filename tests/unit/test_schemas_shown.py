@@ -15,9 +15,10 @@ from actors.domain.announcements import (
     TypeChangedBody,
 )
 from actors.domain.appointment import AppointmentType, Status
+from actors.domain.author import Author
 from actors.domain.changed_slots import SlotsChangedBody
-from actors.domain.channels import AVAILABILITY_ALL
-from actors.domain.ids import EventId, PracticeId
+from actors.domain.channels import AVAILABILITY_ALL, Channel
+from actors.domain.ids import EventId, PracticeId, ProfileId
 from actors.domain.position import Position
 from actors.domain.principal import Role
 from actors.domain.refusals import ValidationFailed
@@ -318,6 +319,24 @@ def test_an_envelope_embeds_the_stored_payload_unchanged() -> None:
         b'"epoch":7,"time":"2027-03-08T09:00:00.000005Z",'
         b'"data":{"dentist_id":"d","version":2}}'
     )
+
+
+@pytest.mark.parametrize(
+    ("channel", "shown"),
+    [
+        ("appointments:dentist:d", {"id": "s", "name": "Ruth Kern", "role": "staff"}),
+        ("appointments:patient:p", {"role": "staff"}),
+        ("profiles:dentist:d", {"role": "staff"}),
+        ("practices:a", {"role": "staff"}),
+        ("availability:dentist:d", None),
+    ],
+)
+def test_an_envelope_names_the_author_only_in_the_channel_of_a_calendar(
+    channel: str, shown: dict[str, str] | None
+) -> None:
+    staff = Author(role=Role.STAFF, id=ProfileId("s"), name="Ruth Kern")
+    record = replace(RECORD, channel=Channel(channel), by=staff)
+    assert orjson.loads(envelope(record)).get("by") == shown
 
 
 def test_a_catch_up_shows_each_channel_with_its_events() -> None:

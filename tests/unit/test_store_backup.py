@@ -39,7 +39,7 @@ def database(tmp_path: Path) -> Path:
         path,
         "PRAGMA journal_mode = WAL",
         "UPDATE hub SET first_epoch = 5",
-        "INSERT INTO event_log VALUES (1, 5, 'e', 'x', x'', 0)",
+        "INSERT INTO event_log VALUES (1, 5, 'e', 'x', x'', 0, NULL, NULL, NULL)",
         "INSERT INTO event_channels VALUES (1, 'availability:all', 1)",
     )
     return path

@@ -91,6 +91,13 @@ export interface SlotsChanged {
   refetch: Interval[];
 }
 
+/** Who made a change: of the hub itself, and where the person is not shown, only the role. */
+export interface Author {
+  role: string;
+  id?: string;
+  name?: string;
+}
+
 /** The envelope, the same on every wire; ephemeral events have no offset and no epoch. */
 export interface HubEvent<T = unknown> {
   id: string;
@@ -99,6 +106,7 @@ export interface HubEvent<T = unknown> {
   offset: number | null;
   epoch: number | null;
   time: string;
+  by?: Author;
   data: T;
 }
 

@@ -10,9 +10,11 @@ from enum import StrEnum
 
 import orjson
 
+from actors.domain.author import Author
 from actors.domain.channels import Channel
-from actors.domain.ids import EventId
+from actors.domain.ids import EventId, ProfileId
 from actors.domain.position import Position
+from actors.domain.principal import Role
 from actors.ports.events import EventRecord
 from hub.cluster.internal.signing import NotAuthentic, check, sign
 
@@ -51,7 +53,10 @@ class UnreadableEntry(Exception):
 def encode(entry: StreamEntry, key: bytes) -> bytes:
     """``key`` is what the nodes sign with."""
     records = [
-        [r.channel, *r.position, r.event_id, r.type, r.time.isoformat(), r.payload.decode()]
+        [
+            *(r.channel, *r.position, r.event_id, r.type, r.time.isoformat(), r.payload.decode()),
+            r.by and (r.by.role, r.by.id, r.by.name),
+        ]
         for r in entry.records
     ]
     body = orjson.dumps(
@@ -78,7 +83,14 @@ def decode(raw: bytes, key: bytes) -> StreamEntry:
 
 
 def _record(
-    channel: str, epoch: int, offset: int, event_id: str, type: str, time: str, payload: str
+    channel: str,
+    epoch: int,
+    offset: int,
+    event_id: str,
+    type: str,
+    time: str,
+    payload: str,
+    by: tuple[str, ProfileId | None, str | None] | None,
 ) -> EventRecord:
     return EventRecord(
         channel=Channel(channel),
@@ -87,4 +99,5 @@ def _record(
         type=type,
         time=datetime.fromisoformat(time),
         payload=payload.encode(),
+        by=by and Author(role=Role(by[0]), id=by[1], name=by[2]),
     )
