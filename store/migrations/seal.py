@@ -4,6 +4,8 @@ It is a mark on the schema revision, so every version of the hub refuses the dat
 engine, older versions included.
 """
 
+from time import sleep
+
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
 
@@ -15,6 +17,8 @@ _OTHER_SESSIONS = (  # of clients, not of the server; every login may see these 
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
     " AND usesysid IS NOT NULL AND leader_pid IS NULL AND pid <> pg_backend_pid()"
 )
+_LOOKS, _PAUSE_S = 10, 0.2
+"""How often sessions are counted: the server ends one a moment after its hub has stopped."""
 
 
 class DatabaseSealed(Exception):
@@ -56,12 +60,23 @@ def seal(connection: Connection) -> None:
     assert revision, "only a migrated database is exported"
     if not is_sealed(revision):
         _set(connection, revision + _MARK)
-    if connection.dialect.name == "postgresql":
-        others = connection.scalar(text(_OTHER_SESSIONS))
-        if others:
-            raise StoreUnavailable(
-                f"{others} other sessions use the database: stop every hub before sealing it"
-            )
+    if connection.dialect.name == "postgresql" and (others := _other_sessions(connection)):
+        raise StoreUnavailable(
+            f"{others} other sessions use the database: stop every hub before sealing it"
+        )
+
+
+def _other_sessions(connection: Connection) -> int:
+    """How many there are in the end, on PostgreSQL."""
+    others = 0
+    for look in range(_LOOKS):
+        if look:
+            sleep(_PAUSE_S)
+            connection.execute(text("SELECT pg_stat_clear_snapshot()"))
+        others = connection.scalar(text(_OTHER_SESSIONS)) or 0
+        if not others:
+            break
+    return others
 
 
 def unseal(connection: Connection) -> None:

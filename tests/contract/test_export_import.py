@@ -8,12 +8,14 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from actors.domain.appointment import Status
 from actors.domain.schedule import Closure
 from actors.ports.commits import StoreUnavailable
 from store.engine import open_store
+from store.migrations import seal
 from store.migrations.migrate import check_schema
 from store.migrations.seal import DatabaseSealed
 from store.sql.lockfile import DatabaseInUse
@@ -25,6 +27,7 @@ from tests.contract.clinic import DAY, Clinic, Postbox, booked, client_key, held
 from tests.contract.engines import (
     ENGINES,
     Database,
+    PostgresDatabase,
     fresh_database,
     postgres_template,
     sqlite_template,
@@ -228,6 +231,18 @@ async def test_no_hub_starts_on_a_sealed_database_until_it_is_opened_again(
     reopen(admin(source), now=clock.now())
     check_schema(source.url)
     assert source.query("SELECT first_epoch FROM hub")[0][0] > epochs[0][0]
+
+
+async def test_a_session_that_ends_a_moment_after_its_hub_is_waited_for(
+    source: Database, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not isinstance(source, PostgresDatabase):
+        pytest.skip("SQLite has no sessions: the hub holds a lock on the file")
+    session = psycopg.connect(source.url)
+    monkeypatch.setattr(seal, "sleep", lambda _seconds: session.close())
+    dumped(source, clock, sealing=True)
+    with pytest.raises(DatabaseSealed):
+        check_schema(source.url)
 
 
 async def test_a_dump_that_fails_leaves_no_seal(source: Database, clock: FakeClock) -> None:
