@@ -22,9 +22,12 @@ from hub.background import every, running
 from hub.bootstrap_cluster import open_cluster
 from hub.bootstrap_core import Base, Core, WrapBroadcaster, build_services, open_core
 from hub.bootstrap_edge import Edge, open_edge
+from hub.bootstrap_messages import open_messages
 from hub.cluster.cluster import Cluster
 from hub.cluster.local_node import local_node
 from hub.config import Config
+from hub.messages.sender import MessageSender
+from hub.messages.settings import channels_of
 from hub.telemetry.figures import StatusFigures
 from hub.telemetry.metrics import Metrics
 from hub.telemetry.recent_errors import RecentErrors
@@ -48,6 +51,8 @@ class Hub:
     edge: Edge
     cluster: Cluster | None
     """This node's part in the cluster, if it is one of several."""
+    messages: MessageSender | None
+    """Sends messages to patients, if that is enabled."""
 
     async def drain(self) -> None:
         """Move calendars and live connections to the other nodes, if there are any.
@@ -96,6 +101,7 @@ async def open_hub(
                 new_id=new_id,
                 clock=clock,
                 region=config.practice.region,
+                message_channels=channels_of(config.messages, config.mail),
                 on_commit=metrics.commit,
             )
         )
@@ -110,7 +116,8 @@ async def open_hub(
             cluster = await stack.enter_async_context(open_cluster(core, node))
         services = _services(core, cluster)
         edge = await stack.enter_async_context(open_edge(core, services, errors or RecentErrors()))
-        hub = Hub(core=core, services=services, edge=edge, cluster=cluster)
+        messages = await stack.enter_async_context(open_messages(base))
+        hub = Hub(core=core, services=services, edge=edge, cluster=cluster, messages=messages)
         await _start(hub)
         await stack.enter_async_context(running(*_background(hub)))
         yield hub
@@ -139,6 +146,9 @@ def _background(hub: Hub) -> tuple[Work, ...]:
         if cluster is None or cluster.membership.is_placed_here("retention"):
             await base.store.retention.forget(base.clock.now(), retention)
 
+    def sends_messages() -> bool:
+        return cluster is None or cluster.membership.is_placed_here("messages")
+
     work = (
         core.alarms.run(hub.services.bookings.expire),
         every(_SWEEP_EVERY_S, core.registry.sweep),
@@ -148,9 +158,12 @@ def _background(hub: Hub) -> tuple[Work, ...]:
         every(_STATUS_EVERY_S, lambda: hub.edge.realtime.publish_status(hub.status())),
         every(retention.sweep_minutes * 60, delete_expired_rows),
     )
+    sending: tuple[Work, ...] = ()
+    if hub.messages:
+        sending = (hub.messages.run(sends_messages, is_alone=cluster is None),)
     if cluster is None:
-        return *work, core.dispatcher.run()
+        return *work, core.dispatcher.run(), *sending
     deliveries = core.dispatcher.run(
         cluster.membership.is_placed_here, sync_every_s=cluster.repair_s
     )
-    return *work, deliveries, *cluster.background()
+    return *work, deliveries, *sending, *cluster.background()

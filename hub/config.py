@@ -20,6 +20,7 @@ from api.settings import ApiSettings
 from hub.chat import ChatSettings
 from hub.cluster.settings import ClusterSettings, RedisSettings
 from hub.config_reader import ConfigError, read_config, read_toml
+from hub.messages.settings import MailSettings, MessageSettings
 from hub.telemetry.logging import LoggingSettings
 from hub.webhooks.settings import WebhookSettings
 from store.settings import DatabaseSettings, RetentionSettings
@@ -37,6 +38,8 @@ class Config:
     api: ApiSettings = field(default_factory=ApiSettings)
     realtime: RealtimeSettings = field(default_factory=RealtimeSettings)
     webhooks: WebhookSettings = field(default_factory=WebhookSettings)
+    messages: MessageSettings = field(default_factory=MessageSettings)
+    mail: MailSettings = field(default_factory=MailSettings)
     chatbot: ChatbotSettings = field(default_factory=ChatbotSettings)
     chat: ChatSettings = field(default_factory=ChatSettings)
     reservations: ReservationSettings = field(default_factory=ReservationSettings)
@@ -49,6 +52,10 @@ class Config:
 
     def __post_init__(self) -> None:
         _check_database(self.database)
+        if self.messages.enabled and not self.mail.is_set:
+            raise ConfigError(
+                "messages.enabled needs a way to send: set mail.server and mail.sender"
+            )
         if self.redis.url and not is_postgresql(parse_url(self.database.url)):
             raise ConfigError(
                 "redis.url makes several processes one hub, on one PostgreSQL: set database.url"

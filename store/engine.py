@@ -9,6 +9,7 @@ from functools import cache
 from sqlalchemy import select
 from sqlalchemy.dialects import sqlite
 
+from actors.domain.message import MessageChannel
 from actors.ports.appointments import Appointments
 from actors.ports.calendars import CalendarStore
 from actors.ports.clock import Clock, NewId
@@ -25,6 +26,7 @@ from store.repositories.appointments import AppointmentRepository
 from store.repositories.calendars import CalendarRepository
 from store.repositories.consents import ConsentRepository
 from store.repositories.event_log import EventRepository
+from store.repositories.messages import MessageRepository
 from store.repositories.practices import PracticeRepository
 from store.repositories.profiles import ProfileRepository
 from store.repositories.records import RecordRepository
@@ -58,6 +60,7 @@ class Store:
     events: EventLog
     webhooks: WebhookRepository
     consents: ConsentReads
+    messages: MessageRepository
     retention: RetentionRepository
     stats: WriterStats
     _writer: Writer
@@ -86,6 +89,7 @@ async def open_store(
     new_id: NewId,
     clock: Clock,
     region: str = "",
+    message_channels: frozenset[MessageChannel] = frozenset(),
     on_commit: OnCommit | None = None,
     queued_jobs_max: int = QUEUED_JOBS_MAX,
 ) -> AsyncIterator[Store]:
@@ -93,7 +97,8 @@ async def open_store(
 
     ``render`` and ``new_id`` are called where the engine writes (on SQLite in the writer's
     thread), ``publisher`` and ``on_commit`` on the event loop. ``region`` is the country whose
-    telephone numbers need no country code in a search. Leaving the block commits what
+    telephone numbers need no country code in a search. ``message_channels``: by which patients get
+    messages about their visits. Leaving the block commits what
     waits, answers every caller and releases the lock.
 
     Raises UnusableDatabaseUrl, DatabaseInUse (a SQLite file; it names the holder),
@@ -112,7 +117,9 @@ async def open_store(
     async with opening as (writer, readers):
         # SQLite's writer goes first: it creates the files that readers cannot.
         await writer.run(step_job(once(sql.lock_hub)))
-        commits = CommitContext(sql=sql, render=render, new_id=new_id)
+        commits = CommitContext(
+            sql=sql, render=render, new_id=new_id, message_channels=message_channels
+        )
         yield Store(
             calendars=CalendarRepository(writer, readers, commits, clock),
             records=RecordRepository(writer, commits),
@@ -122,6 +129,7 @@ async def open_store(
             events=EventRepository(writer, readers, sql, clock),
             webhooks=WebhookRepository(writer, readers, sql, new_id),
             consents=ConsentRepository(readers),
+            messages=MessageRepository(writer, readers, commits, clock),
             retention=RetentionRepository(writer, sql),
             stats=writing.stats,
             _writer=writer,

@@ -47,4 +47,5 @@ class RetentionSettings:
     events_days: _Days = 30.0
     holds_days: _Days = 7.0
     idempotency_keys_days: _Days = 1.0
+    messages_days: _Days = 180.0
     sweep_minutes: Annotated[float, Ge(0.001)] = 10.0

@@ -34,6 +34,7 @@ from actors.domain.ids import (
     PatientId,
     PracticeId,
 )
+from actors.domain.message import SECRET, Message, MessageState
 from actors.domain.practice import Practice, PracticePatient
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
@@ -149,6 +150,7 @@ Body = (
     | Profile
     | WebhookBody
     | ConsentBody
+    | Message
 )
 
 
@@ -228,6 +230,8 @@ def _announce(event: events.Event) -> Iterable[Announcement]:
             )
         case events.AppointmentTypeSaved():
             yield from _type_saved(event)
+        case events.MessageSaved():
+            yield from _message_saved(event)
 
 
 def _moved_row(row: Appointment) -> Iterable[Announcement]:
@@ -278,6 +282,28 @@ def _type_saved(event: events.AppointmentTypeSaved) -> Iterable[Announcement]:
         except_practice=kind.practice_id,
     )
     yield Announcement(type=name, channels=_channels_of(now), body=kind, to_practices=None in now)
+
+
+_OF_STATES: dict[MessageState, str] = {
+    MessageState.QUEUED: "message.queued",
+    MessageState.SENT: "message.sent",
+    MessageState.FAILED: "message.failed",
+    MessageState.EXPIRED: "message.failed",
+}
+
+
+def _message_saved(event: events.MessageSaved) -> Iterable[Announcement]:
+    """What became of a message. A queued one is announced at its first attempt, and when it is
+    postponed or queued again; codes and invitations never are."""
+    before, message = event.before, event.after
+    is_retried = before is not None and 0 < before.attempts < message.attempts
+    is_pending = message.state is MessageState.QUEUED
+    if message.kind in SECRET or (is_pending and (message.attempts == 0 or is_retried)):
+        return
+    channels = _channels_of((message.practice_id,))
+    if message.dentist_id:
+        channels = (*channels, dentist_channel(message.dentist_id))
+    yield Announcement(type=_OF_STATES[message.state], channels=channels, body=message)
 
 
 def _channels_of(practices: Iterable[PracticeId | None]) -> tuple[Channel, ...]:

@@ -11,6 +11,7 @@ from actors.domain.appointment import Appointment, AppointmentType
 from actors.domain.consent import Consent
 from actors.domain.ids import DentistId, PracticeId
 from actors.domain.likeness import Traits
+from actors.domain.message import Message
 from actors.domain.practice import Practice, PracticePatient
 from actors.domain.profile import Profile
 from actors.domain.schedule import Schedule
@@ -182,6 +183,14 @@ class ConsentSaved:
     after: Consent
 
 
+@value
+class MessageSaved:
+    """A message was queued (``before`` is ``None``), or what became of it has changed."""
+
+    before: Message | None
+    after: Message
+
+
 CalendarEvent = RowEvent | ScheduleReplaced
 RecordEvent = (
     ProfileSaved
@@ -193,5 +202,6 @@ RecordEvent = (
     | WebhookSaved
     | WebhookDeleted
     | ConsentSaved
+    | MessageSaved
 )
 Event = CalendarEvent | RecordEvent

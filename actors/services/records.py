@@ -8,6 +8,7 @@ from actors.domain.announcements import Body, announcements
 from actors.domain.appointment import AppointmentType
 from actors.domain.consent import Consent
 from actors.domain.events import PatientLinked, PatientsMerged, RecordEvent, WebhookDeleted
+from actors.domain.message import Message
 from actors.domain.outcome import Outcome
 from actors.domain.practice import Practice, PracticePatient
 from actors.domain.profile import Profile
@@ -23,7 +24,7 @@ from actors.services.stored_bytes import StoredBytes
 T = TypeVar("T")
 Record = TypeVar("Record", Profile, AppointmentType)
 
-_Record = Profile | Practice | PracticePatient | AppointmentType | Webhook | Consent
+_Record = Profile | Practice | PracticePatient | AppointmentType | Webhook | Consent | Message
 
 _TRIES = 5
 """Attempts to change a record that others change too; each attempt reads it again."""

@@ -18,11 +18,13 @@ from actors.domain.announcements import (
 )
 from actors.domain.appointment import NEVER_BOOKED, Appointment, AppointmentType
 from actors.domain.changed_slots import SlotsChangedBody
+from actors.domain.message import Message
 from actors.domain.practice import Practice, PracticePatient
 from actors.domain.profile import Profile
 from actors.ports.rendering import Names
 from api.schemas.appointment_types import APPOINTMENT_TYPE, TYPE_CHANGED
 from api.schemas.consents import CONSENT
+from api.schemas.messages import MESSAGE
 from api.schemas.practices import (
     LINKED,
     MERGED,
@@ -81,6 +83,8 @@ def _data(body: Body, names: Names) -> object:
             return PATIENT_CHANGED.dump(body)
         case ConsentBody(consent=consent):
             return CONSENT.dump(consent)
+        case Message():
+            return MESSAGE.dump(body)
         case AppointmentType():
             return APPOINTMENT_TYPE.dump(body)
         case TypeChangedBody():

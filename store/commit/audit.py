@@ -32,6 +32,7 @@ _ACTIONS: dict[type[events.Event], str] = {
     events.WebhookSaved: "webhook.saved",
     events.WebhookDeleted: "webhook.deleted",
     events.ConsentSaved: "consent.saved",
+    events.MessageSaved: "message.saved",
 }
 
 
@@ -82,6 +83,14 @@ def _params(turn: Turn, event: events.Event) -> dict[str, object]:
             row |= {
                 "patient_id": consent.patient_id,
                 "new_status": "ended" if consent.ended_at else "given",
+            }
+        case events.MessageSaved(before=was, after=message):
+            kind, key, version = "message", str(message.id), message.version
+            row |= {
+                "dentist_id": message.dentist_id,
+                "patient_id": message.patient_id,
+                "old_status": str(was.state) if was else None,
+                "new_status": str(message.state),
             }
     return row | {"resource_kind": kind, "resource_id": key, "version": version}
 

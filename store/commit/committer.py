@@ -16,7 +16,7 @@ Locks and checks:
 
 Writes, after all checks:
 
-6. Rows, in the order of the turns.
+6. Rows, in the order of the turns; then the messages to their patients, if there are any.
 7. Events, replies and the audit log.
 """
 
@@ -60,6 +60,7 @@ from store.commit.idempotency import (
     refuse_raced_keys,
     reply_rows,
 )
+from store.commit.message_commit import due_notices, read_people, write_messages
 from store.commit.moves import PlannedMove, check_places, left_calendars, moves_in, settle_left
 from store.sql.codec import appointment_params, schedule_json
 from store.sql.prepared import Done, Params, Plan, Rows, Statement, Step
@@ -77,7 +78,9 @@ def commit_calendars(
     sql = ctx.sql
     turns = [turn for commit in commits for turn in commit.turns]
     moves, channels = moves_in(turns), channels_of(turns)
-    fences, _, heads, ids, types, replies, live_rows, names = yield (
+    due = due_notices(turns) if ctx.message_channels else ()
+    recipients = (read_people(due, sql.messages),) if due else ()
+    fences, _, heads, ids, types, replies, live_rows, names, *people = yield (
         _lock_fences(commits, moves, sql),
         lock_channels(channels.union(_patients_channels(turns)), sql.events),
         read_heads(channels, sql.events),
@@ -86,6 +89,7 @@ def commit_calendars(
         read_replies(turns, sql),
         read_live_rows(commits, sql),
         read_names(turns, sql),
+        *recipients,
     )
     _check_fences(commits, fences)
     _check_types(commits, types)
@@ -99,6 +103,8 @@ def commit_calendars(
     dentists = [commit.dentist_id for commit in commits for _ in commit.turns]
     stored = reply_rows(turns, [each.reply for each in written], dentists)
     rows, (events, offsets) = _write_rows(commits, sql), event_rows(written, ids)
+    if due:
+        rows.append(write_messages(due, people[0], ctx))
     *changed, _, _, inserted, _ = yield (
         *rows,
         Step(sql.events.insert_event, events),

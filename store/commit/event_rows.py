@@ -8,6 +8,7 @@ from actors.domain.appointment import Appointment
 from actors.domain.author import Author
 from actors.domain.channels import Channel
 from actors.domain.ids import EventId, ProfileId
+from actors.domain.message import MessageChannel
 from actors.domain.position import Position
 from actors.domain.principal import Principal
 from actors.ports.clock import NewId
@@ -27,6 +28,8 @@ class CommitContext:
     render: Render
     """Called inside the transaction, in the engine's thread; must be pure."""
     new_id: NewId
+    message_channels: frozenset[MessageChannel] = frozenset()
+    """By which patients get messages; none: no messages are written."""
 
 
 @dataclass(frozen=True, slots=True)

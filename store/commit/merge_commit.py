@@ -67,6 +67,7 @@ def save_merge(event: PatientsMerged, turn: Turn, sql: WriteStatements) -> Plan[
     moved = yield from execute(sql.move_rows, **both, by=turn.by.acting or turn.by.subject)
     assert len(moved) == sum(isinstance(each, RowInherited) for each in turn.events), "locked"
     yield from _move_memberships(event, sql)
+    yield from execute(sql.messages.inherit, patient=merged, survivor=survivor)
     yield from execute(sql.move_consents, **both)
     yield from execute(sql.move_identities, patient=merged, survivor=survivor)
     yield from execute(sql.end_consents, patient=merged, at=turn.at)

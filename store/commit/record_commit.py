@@ -33,6 +33,7 @@ from store.commit.idempotency import (
 from store.commit.identity_commit import refuse_used_subject, save_identity, subject_used
 from store.commit.likeness import refuse_known
 from store.commit.merge_commit import raise_fences, save_merge, with_moved_rows
+from store.commit.message_commit import save_message
 from store.commit.webhook_commit import delete_webhook, refusal_of, save_webhook
 from store.sql.codec import (
     APPOINTMENT_TYPE,
@@ -203,6 +204,8 @@ def _save(event: events.Event, turn: Turn, sql: WriteStatements) -> Plan[None]:
             yield from delete_webhook(event, sql.webhooks)
         case events.ConsentSaved(before=before_consent, after=consent):
             yield from _save_consent(before_consent, consent, sql)
+        case events.MessageSaved():
+            yield from save_message(event, sql.messages)
         case _:
             raise AssertionError(f"{type(event).__name__} is not an event of a record")
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from actors.domain.events import (
     ConsentSaved,
     Event,
+    MessageSaved,
     PatientLinked,
     PatientsMerged,
     PracticePatientSaved,
@@ -57,3 +58,5 @@ def _people(event: Event) -> Iterator[str]:
             yield webhook.patient
         case ConsentSaved(after=consent):
             yield consent.patient_id
+        case MessageSaved(after=message) if message.dentist_id:
+            yield message.dentist_id

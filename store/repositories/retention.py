@@ -45,6 +45,7 @@ class RetentionRepository:
                 partial(_rows, statement=sql.webhooks.forget_deliveries),
                 keep.events_days,
             ),
+            "messages": (partial(_rows, statement=sql.messages.forget), keep.messages_days),
         }
         return {
             what: await self._delete_all(forget, now - timedelta(days=days))

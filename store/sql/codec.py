@@ -10,6 +10,7 @@ from actors.domain.channels import Channel
 from actors.domain.consent import Consent
 from actors.domain.contact import email_key, phone_key
 from actors.domain.ids import AppointmentId, AppointmentTypeId, PatientId
+from actors.domain.message import Message, Recipient
 from actors.domain.patient_words import joined, patient_words
 from actors.domain.practice import Practice, PracticePatient
 from actors.domain.principal import Principal, Role
@@ -141,6 +142,7 @@ WEBHOOK = RowMapper(
 )
 PROGRESS = RowMapper(DeliveryProgress, schema.webhook_cursors)
 CONSENT = RowMapper(Consent, schema.consents)
+MESSAGE = RowMapper(Message, schema.messages)
 DELIVERY = RowMapper(WebhookDelivery, schema.webhook_deliveries)
 
 
@@ -173,6 +175,12 @@ def webhook_params(webhook: Webhook) -> dict[str, object]:
         "owner": webhook.party,
         "scope": webhook.owner.scope,
     }
+
+
+def recipient_of(email: str | None, phone: str | None, consent: str | None) -> Recipient:
+    """The recipient whose stored values these are."""
+    consents = _message_consents(consent) if consent else MessageConsents()
+    return Recipient(email=email, phone=phone, consents=consents)
 
 
 def schedule_json(schedule: Schedule) -> str:

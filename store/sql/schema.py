@@ -23,6 +23,8 @@ IS_ATTENDING = sa.text(f"status IN ({status_list(ATTENDING)})")
 IS_COMPLETED = sa.text("status = 'completed'")
 WAS_BOOKED = sa.text(f"status NOT IN ({status_list(NEVER_BOOKED)})")
 IS_OVER_UNBOOKED = sa.text(f"status IN ({status_list(UNBOOKED)})")
+IS_QUEUED = sa.text("state = 'queued'")
+IS_NOT_QUEUED = sa.text("state <> 'queued'")
 _VIA_PATIENT = "created_via IN ('patient', 'chatbot')"
 BOOKED_BY_PATIENT = sa.text(f"{WAS_BOOKED.text} AND {_VIA_PATIENT}")
 MAKES_PATIENT = sa.text(f"{WAS_BOOKED.text} AND (status <> 'cancelled' OR {_VIA_PATIENT})")
@@ -401,6 +403,44 @@ consents = sa.Table(
     sa.Column("ended_at", Instant),
     sa.Column("version", sa.Integer, nullable=False),
     sa.UniqueConstraint("patient_id", "party", name="uq_consents_patient_id_party"),
+)
+
+messages = sa.Table(
+    "messages",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("channel", sa.Text, nullable=False),
+    sa.Column("practice_id", sa.Text, sa.ForeignKey("practices.id")),
+    sa.Column("dentist_id", sa.Text),
+    sa.Column("patient_id", sa.Text, sa.ForeignKey("profiles.id")),
+    sa.Column("appointment_id", sa.Text, sa.ForeignKey("appointments.id")),
+    sa.Column("visit_start", Instant),
+    sa.Column("lead_minutes", sa.Integer),
+    # Of codes and invitations: to whom, and what it says until it was sent.
+    sa.Column("address", sa.Text),
+    sa.Column("content", sa.Text),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("error", sa.Text),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("expires_at", Instant, nullable=False),
+    sa.Column("next_attempt_at", Instant),
+    sa.Column("claimed_until", Instant),
+    sa.Column("sent_at", Instant),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.CheckConstraint("state IN ('queued', 'sent', 'failed', 'expired')", name="state"),
+    sa.CheckConstraint("(state = 'queued') = (next_attempt_at IS NOT NULL)", name="pending"),
+    sa.CheckConstraint("state = 'queued' OR content IS NULL", name="erased"),
+    sa.CheckConstraint("(appointment_id IS NULL) = (address IS NOT NULL)", name="addressed"),
+    sa.CheckConstraint("appointment_id IS NULL OR content IS NULL", name="secret"),
+    # A reminder is made once. Other kinds have no lead, and NULLs are distinct.
+    sa.UniqueConstraint("appointment_id", "kind", "lead_minutes", "visit_start"),
+    _partial_index("ix_messages_queued", "next_attempt_at", where=IS_QUEUED),
+    sa.Index("ix_messages_dentist_id_created_at_id", "dentist_id", "created_at", "id"),
+    sa.Index("ix_messages_created_at_id", "created_at", "id"),
+    sa.Index("ix_messages_patient_id_created_at", "patient_id", "created_at"),
+    sa.Index("ix_messages_practice_id_sent_at", "practice_id", "sent_at"),
 )
 
 # About this database only, so they are not dumped.

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from store.sql import schema
 from store.sql.codec import APPOINTMENT, APPOINTMENT_TYPE, LIVE_ROW, PROFILE, STORED_REPLY
 from store.sql.event_statements import EventStatements
+from store.sql.message_statements import MessageStatements
 from store.sql.prepared import NO_OFFSET, ONE, StatementSet, columns_of
 from store.sql.types import TextList, each_of
 from store.sql.webhook_statements import WebhookStatements
@@ -34,6 +35,7 @@ class WriteStatements(StatementSet):
         self._housekeeping()
         self.events = EventStatements(dialect)
         self.webhooks = WebhookStatements(dialect)
+        self.messages = MessageStatements(dialect)
 
     def _fences(self) -> None:
         c, n = schema.calendars.c, schema.nodes.c

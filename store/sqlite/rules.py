@@ -210,6 +210,8 @@ RULES: Mapping[str, Rule] = {
             f" OR {_of_practice(_DESK, 'consents.patient_id')}"
         )
     ),
+    # Of visits: for the dentist and the practice. Codes and invitations are for no one.
+    "messages": Rule(rows=f"appointment_id IS NOT NULL AND ({_ROLE} = 'admin' OR {_MINE})"),
     "webhook_secrets": _no_one("number"),
     "webhook_cursors": Rule(rows=_OF_OWN_WEBHOOK),
     "webhook_deliveries": Rule(rows=_OF_OWN_WEBHOOK),

@@ -16,7 +16,9 @@ from actors.domain.channels import AVAILABILITY_PREFIX, DENTIST_PREFIX
 def guard_writes(raw: sqlite3.Connection) -> None:
     """Install the triggers. Until :func:`declare` is called, no records may be written."""
     raw.execute("CREATE TEMP TABLE declared (person TEXT PRIMARY KEY) WITHOUT ROWID").close()
-    for trigger in chain(_appointments(), _people(), _events(), _records(), _webhooks()):
+    for trigger in chain(
+        _appointments(), _people(), _events(), _records(), _webhooks(), _messages()
+    ):
         raw.execute(trigger).close()
 
 
@@ -116,6 +118,20 @@ def _webhooks() -> Iterator[str]:
     }
     for table, columns in kept.items():
         yield _refuse(f"UPDATE OF {columns}", table, "1", "settled")
+
+
+def _messages() -> Iterator[str]:
+    """Guards messages by the dentist, or in a merge by the patient; queued ones are not deleted."""
+    foreign = "{row}.dentist_id IS NOT NULL AND " + _foreign("{row}.dentist_id")
+    yield _refuse("INSERT", "messages", foreign.format(row="NEW"))
+    of_no_patient = f"(OLD.patient_id IS NULL OR {_foreign('OLD.patient_id')})"
+    yield _refuse("UPDATE", "messages", f"{foreign.format(row='OLD')} AND {of_no_patient}")
+    settled = (
+        "id, kind, channel, practice_id, dentist_id, appointment_id, visit_start, lead_minutes,"
+        " address, created_at, expires_at"
+    )
+    yield _refuse(f"UPDATE OF {settled}", "messages", "1", "settled")
+    yield _refuse("DELETE", "messages", "OLD.state = 'queued'")
 
 
 def _foreign(person: str) -> str:

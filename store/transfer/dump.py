@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Column, ColumnElement, LargeBinary, Table
+from sqlalchemy import Column, ColumnElement, LargeBinary, Select, Table, select
 
-from store.sql.schema import metadata, profiles
+from store.sql.schema import messages, metadata, profiles
 from store.sql.types import Instant
 
 FORMAT = 1
@@ -103,6 +103,12 @@ class Tally:
 TABLES: Sequence[Table] = [
     table for table in metadata.sorted_tables if table.info.get("dumped", True)
 ]
+
+
+def rows_of(table: Table) -> Select[Any]:
+    """What is dumped of a table: all rows, but no codes or invitations, which are secret."""
+    query = select(*table.columns)
+    return query.where(messages.c.appointment_id.is_not(None)) if table is messages else query
 
 
 def columns_of(table: Table) -> list[str]:

@@ -6,13 +6,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import BinaryIO
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Table, func, select
 
 from store.migrations.migrate import check_revision
 from store.migrations.seal import revision_of, seal, unseal, without_seal
 from store.sql.lockfile import exclusive
 from store.sql.url import is_postgresql, parse_url, sqlite_path
-from store.transfer.dump import TABLES, Header, Progress, Tally, columns_of, encode_row, order_of
+from store.transfer.dump import (
+    TABLES,
+    Header,
+    Progress,
+    Tally,
+    columns_of,
+    encode_row,
+    order_of,
+    rows_of,
+)
 from store.transfer.maintenance import raise_epoch, reading, writing
 
 _ROWS_AT_ONCE = 1_000
@@ -74,6 +83,11 @@ def _sealed(url: str) -> Iterator[None]:
         raise
 
 
+def _count(connection: Connection, table: Table) -> int:
+    query = select(func.count()).select_from(rows_of(table).subquery())
+    return connection.scalar(query) or 0
+
+
 def _write(
     connection: Connection, out: BinaryIO, now: datetime, sealing: bool, progress: Progress
 ) -> DumpSummary:
@@ -81,10 +95,7 @@ def _write(
     header = Header(
         schema=schema,
         sealed=sealing,
-        rows={
-            str(table.name): connection.scalar(select(func.count()).select_from(table)) or 0
-            for table in TABLES
-        },
+        rows={str(table.name): _count(connection, table) for table in TABLES},
         columns={str(table.name): columns_of(table) for table in TABLES},
         exported_at=now,
     )
@@ -93,7 +104,7 @@ def _write(
     for table in TABLES:
         name = str(table.name)
         tally.rows[name] = 0
-        query = select(*table.columns).order_by(*order_of(table, connection.dialect.name))
+        query = rows_of(table).order_by(*order_of(table, connection.dialect.name))
         rows = connection.execute(query, execution_options={"yield_per": _ROWS_AT_ONCE})
         for some in rows.partitions():
             for row in some:

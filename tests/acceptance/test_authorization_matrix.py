@@ -25,6 +25,7 @@ from api.rest.route_table import ROUTES
 from api.settings import ApiSettings
 from chairside.mcp.server import TOOLS
 from hub.chat import ChatSettings
+from hub.messages.settings import MailSettings, MessageSettings
 from hub.webhooks.settings import WebhookSettings
 from tests.acceptance.authorization import calls, events, tools
 from tests.acceptance.authorization.callers import NOTE, World
@@ -315,7 +316,11 @@ async def test_channels_over_every_protocol(world: World) -> None:
 @ENGINES
 async def test_events_reach_those_whom_they_concern(template: Template, tmp_path: Path) -> None:
     """Those who may join a channel receive its events over every protocol; others do not."""
-    short = {"reservations": replace(MANY["reservations"], hold_seconds=1.0)}
+    short = {
+        "reservations": replace(MANY["reservations"], hold_seconds=1.0),
+        "messages": MessageSettings(enabled=True, per_recipient_per_day=1),  # more fail
+        "mail": MailSettings(folder=str(tmp_path / "mails"), sender="desk@practice.example"),
+    }
     async with (
         clinic_on(template, tmp_path, **{**MANY, **short}) as clinic,
         receiving() as receiver,

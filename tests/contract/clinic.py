@@ -26,6 +26,7 @@ from actors.domain.events import (
     Event,
     HoldExpired,
     HoldReleased,
+    MessageSaved,
     PatientLinked,
     PatientsMerged,
     PracticePatientSaved,
@@ -46,6 +47,7 @@ from actors.domain.ids import (
     PracticeId,
     ProfileId,
 )
+from actors.domain.message import Message
 from actors.domain.outcome import Outcome
 from actors.domain.practice import Practice
 from actors.domain.principal import SYSTEM, Principal, Role
@@ -147,7 +149,7 @@ class Clinic:
         return reply.body
 
     def record_turn(self, event: RecordEvent, **changes: object) -> Turn:
-        saved: Profile | Practice | AppointmentType | Webhook | Consent
+        saved: Profile | Practice | AppointmentType | Webhook | Consent | Message
         match event:
             case (
                 ProfileSaved(after=saved)
@@ -155,6 +157,7 @@ class Clinic:
                 | PatientLinked(patient=saved)
                 | PracticePatientSaved(patient=saved)
                 | AppointmentTypeSaved(after=saved)
+                | MessageSaved(after=saved)
             ):
                 body: Body = saved
             case PatientsMerged(after=saved):

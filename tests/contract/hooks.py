@@ -2,10 +2,12 @@
 
 from datetime import timedelta
 
+from actors.domain.appointment import Appointment
 from actors.domain.channels import AVAILABILITY_ALL, Channel
 from actors.domain.consent import Consent, ConsentId
-from actors.domain.events import ConsentSaved, WebhookSaved
+from actors.domain.events import ConsentSaved, MessageSaved, WebhookSaved
 from actors.domain.ids import EventId, PatientId
+from actors.domain.message import Message, MessageChannel, MessageId, MessageKind
 from actors.domain.position import Position
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
@@ -79,3 +81,24 @@ async def add_consent(
     )
     await clinic.save(ConsentSaved(before=None, after=consent), by=giver)
     return consent
+
+
+async def add_message(clinic: Clinic, row: Appointment | None = None) -> Message:
+    """A confirmation of the visit, or a code without one."""
+    now = clinic.clock.now()
+    message = Message(
+        id=MessageId(clinic.new_id()),
+        kind=MessageKind.CONFIRMATION if row else MessageKind.CODE,
+        channel=MessageChannel.EMAIL,
+        dentist_id=row.dentist_id if row else None,
+        patient_id=row.patient_id if row else None,
+        appointment_id=row.id if row else None,
+        visit_start=row.start if row else None,
+        address=None if row else "eve@example.org",
+        content=None if row else '{"subject": "Your code"}',
+        created_at=now,
+        expires_at=now + timedelta(days=1),
+        next_attempt_at=now,
+    )
+    await clinic.save(MessageSaved(before=None, after=message))
+    return message

@@ -30,7 +30,7 @@ from tests.contract.clinic import (
     staff,
 )
 from tests.contract.engines import Database
-from tests.contract.hooks import add_consent, add_webhook
+from tests.contract.hooks import add_consent, add_message, add_webhook
 
 BOT = Principal(role=Role.CHATBOT, subject="bot")
 OTHER_BOT = Principal(role=Role.CHATBOT, subject="other bot")
@@ -150,6 +150,9 @@ async def world(clinic: Clinic, database: Database) -> World:
         await add_webhook(clinic, owner)
     for each in (pat, pia, hal):
         await add_consent(clinic, each)
+    for event in (*rows[ann][:1], *rows[bob]):
+        await add_message(clinic, event.after)
+    await add_message(clinic)
     mel, pat = await _merged(clinic, ann, pat)
     await _deliver_some(clinic)
     _share(database)
@@ -248,6 +251,14 @@ def _own_history(world: World, who: Principal, row: Row) -> bool:
     return place is not None and _own_appointment(world, who, place)
 
 
+def _message(_: World, who: Principal, row: Row) -> bool:
+    """About a visit, of the dentist and the practice; codes are shown to no one."""
+    is_own = who.role in (Role.DENTIST, Role.STAFF) and (
+        row["dentist_id"] in who.calendars or row["dentist_id"] == who.person
+    )
+    return row["appointment_id"] is not None and (who.role is Role.ADMIN or is_own)
+
+
 def _profile(world: World, who: Principal, row: Row) -> bool:
     of_ann = {world.pat.id, world.hal.id, world.eve.id}
     of_bob = {world.pat.id, world.pia.id}
@@ -275,6 +286,7 @@ MAY_SEE: dict[str, Callable[[World, Principal, Row], bool]] = {
     "hub": lambda *_: True,
     "identities": lambda *_: False,
     "idempotency_keys": lambda _, who, row: row["scope"] == who.scope,
+    "messages": _message,
     "nodes": lambda *_: False,
     "practices": lambda *_: True,
     "patient_words": lambda _, who, row: who.works_at_practice and row["practice_id"] == who.sight,

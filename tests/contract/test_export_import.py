@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from actors.domain.appointment import Status
+from actors.domain.events import RowEvent
 from actors.domain.schedule import Closure
 from actors.ports.commits import StoreUnavailable
 from store.engine import open_store
@@ -32,7 +33,7 @@ from tests.contract.engines import (
     postgres_template,
     sqlite_template,
 )
-from tests.contract.hooks import add_consent, add_webhook
+from tests.contract.hooks import add_consent, add_message, add_webhook
 from tests.contract.test_event_log import delivered
 from tests.support.clock import FakeClock
 from tests.support.ids import SerialIds
@@ -125,6 +126,10 @@ async def fill(database: Database, clock: FakeClock, *, people: int = 3) -> None
         await store.profiles.record_search(ADMIN_USER, "r", 1)
         await add_webhook(clinic, ADMIN_USER)
         await add_consent(clinic, pats[0])
+        row = turns[0].events[0]
+        assert isinstance(row, RowEvent)
+        await add_message(clinic, row.after)
+        await add_message(clinic)  # a code
 
 
 @pytest.fixture
@@ -309,6 +314,13 @@ async def test_nothing_is_imported_where_a_clinic_lives(source: Database, clock:
     with pytest.raises(DatabaseNotEmpty, match="is not empty"):
         read(source, dump, clock)
     assert content(dumped(source, clock)[0]) == content(dump)
+
+
+async def test_codes_are_not_exported(source: Database, clock: FakeClock) -> None:
+    dump, done = dumped(source, clock)
+    assert done.rows["messages"] == 1
+    assert b"eve@example.org" not in dump
+    assert b"Your code" not in dump
 
 
 async def test_progress_covers_every_table_and_ends_at_the_total(

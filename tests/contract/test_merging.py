@@ -30,11 +30,12 @@ from tests.contract.clinic import (
     booked,
     expired,
     held,
+    moved,
     patient,
     released,
 )
 from tests.contract.engines import Database
-from tests.contract.hooks import add_consent, add_webhook
+from tests.contract.hooks import add_consent, add_message, add_webhook
 
 
 def merged(
@@ -388,3 +389,15 @@ async def test_the_survivor_sees_the_whole_history(clinic: Clinic, store: Store)
     assert await store.appointments.history(patient(pat), row.id) is None
     stranger = await clinic.add_patient("Eve")
     assert await store.appointments.history(patient(stranger), row.id) is None
+
+
+async def test_messages_go_to_the_survivor(clinic: Clinic, database: Database) -> None:
+    ann, (pat, twin) = await clinic.add_dentist("Dr Ann"), await twins(clinic)
+    row = clinic.row(ann, pat)
+    await clinic.commit(await clinic.open(ann), clinic.turn(booked(row)))
+    message = await add_message(clinic, row)
+    bob = await clinic.add_dentist("Dr Bob")
+    await clinic.commit(await clinic.open(bob), clinic.turn(moved(row, bob)))
+    await clinic.save(merged(pat, twin, bob))
+    (found,) = database.query("SELECT id, patient_id, version FROM messages")
+    assert tuple(found) == (message.id, twin.id, message.version + 1)

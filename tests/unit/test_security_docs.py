@@ -26,7 +26,7 @@ def test_bounds_state_their_defaults() -> None:
 
 def test_numbers_are_among_the_bounds() -> None:
     """A number that bounds nothing is one of these."""
-    others = {"server.port", "cluster.port", "realtime.compress_from_bytes"}
+    others = {"server.port", "cluster.port", "mail.port", "realtime.compress_from_bytes"}
     others.add("realtime.position_interval_s")
     numbers = {
         setting.name

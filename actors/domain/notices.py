@@ -1,0 +1,78 @@
+"""Which messages follow from committed events: at most one for each visit of a turn."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Final
+
+from actors.domain import events
+from actors.domain.appointment import ATTENDING, Appointment
+from actors.domain.ids import AppointmentId, PracticeId
+from actors.domain.message import Message, MessageChannel, MessageId, MessageKind
+from actors.domain.values import value
+
+CANCELLATION_KEPT: Final = timedelta(days=1)
+"""For so long at least a cancellation is still sent, also when the visit would have begun."""
+
+
+@value
+class VisitNotice:
+    """That the patient of a visit is to be informed of what happened to it."""
+
+    kind: MessageKind
+    row: Appointment
+
+
+def notices(turn_events: Iterable[events.Event], at: datetime) -> Iterable[VisitNotice]:
+    """The notices of a turn that was decided at ``at``: none of visits that have begun by then."""
+    found: dict[AppointmentId, VisitNotice] = {}
+    for event in turn_events:
+        kind = _kind(event)
+        if kind is None or not isinstance(event, events.RowEvent) or event.after.start <= at:
+            continue
+        earlier = found.get(event.after.id)
+        if earlier and kind is MessageKind.CHANGE:
+            kind = earlier.kind  # booked and changed at once
+        found[event.after.id] = VisitNotice(kind=kind, row=event.after)
+    return found.values()
+
+
+def _kind(event: events.Event) -> MessageKind | None:
+    match event:
+        case events.AppointmentBooked():
+            return MessageKind.CONFIRMATION
+        case events.AppointmentCancelled():
+            return MessageKind.CANCELLATION
+        case events.AppointmentMoved(after=row) if row.status in ATTENDING:
+            return MessageKind.CHANGE
+        case events.AppointmentChanged(before=before, after=row) if row.status in ATTENDING:
+            is_moved = before is None or (before.start, before.end) != (row.start, row.end)
+            return MessageKind.CHANGE if is_moved else None
+        case _:
+            return None
+
+
+def new_message(
+    notice: VisitNotice,
+    message_id: MessageId,
+    channel: MessageChannel,
+    *,
+    practice_id: PracticeId | None,
+    at: datetime,
+) -> Message:
+    """The message of a notice, due at once."""
+    row, expires_at = notice.row, notice.row.start
+    if notice.kind is MessageKind.CANCELLATION:
+        expires_at = max(expires_at, at + CANCELLATION_KEPT)
+    return Message(
+        id=message_id,
+        kind=notice.kind,
+        channel=channel,
+        practice_id=practice_id,
+        dentist_id=row.dentist_id,
+        patient_id=row.patient_id,
+        appointment_id=row.id,
+        visit_start=row.start,
+        created_at=at,
+        expires_at=expires_at,
+        next_attempt_at=at,
+    )

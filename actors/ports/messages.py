@@ -1,0 +1,115 @@
+"""The queue of messages in the store, what they tell, and how they are sent."""
+
+from collections.abc import Sequence
+from dataclasses import field
+from datetime import datetime
+from typing import Protocol
+
+from actors.domain.appointment import Appointment, AppointmentType
+from actors.domain.events import MessageSaved
+from actors.domain.message import Message, MessageError
+from actors.domain.practice import Practice
+from actors.domain.profile import Profile
+from actors.domain.values import value
+
+
+@value
+class DueMessage:
+    """A message to be attempted now."""
+
+    message: Message
+    is_replaced: bool
+    """Whether a later message about the visit takes its place."""
+
+
+@value
+class VisitDetails:
+    """What a message about a visit tells."""
+
+    row: Appointment
+    kind: AppointmentType
+    patient: Profile
+    dentist: Profile
+    practice: Practice | None
+
+    @property
+    def zone(self) -> str:
+        """IANA name of the time zone in which the visit takes place."""
+        return (self.practice and self.practice.time_zone) or self.dentist.time_zone or "UTC"
+
+
+@value
+class SentToday:
+    """How many messages were sent within a day."""
+
+    to_recipient: int
+    of_practice: int
+
+
+class QueuedMessages(Protocol):
+    """Reads and writes queued messages, for the sender. Raises a CommitFailure."""
+
+    async def due(
+        self, now: datetime, *, claims_before: datetime, limit: int
+    ) -> Sequence[DueMessage]:
+        """Messages to be attempted, the longest due first; for each patient the oldest only.
+
+        Those that are claimed until ``claims_before`` or earlier are not claimed any more.
+        """
+        ...
+
+    async def details(self, message: Message) -> VisitDetails | None:
+        """What a message about a visit tells; ``None`` if the visit left the calendar."""
+        ...
+
+    async def sent_since(self, message: Message, since: datetime) -> SentToday:
+        """Counts messages to the same patient, and of the same practice."""
+        ...
+
+    async def save(self, changes: Sequence[MessageSaved]) -> None:
+        """Save all changes and publish their events, or nothing.
+
+        Raises :class:`~actors.domain.refusals.VersionConflict` if a message changed meanwhile.
+        """
+        ...
+
+
+@value
+class MailContent:
+    """A mail, ready to be sent to one address."""
+
+    message_id: str
+    """Of the header: the same at every attempt."""
+    to: str = field(repr=False)
+    sender_name: str
+    reply_to: str | None
+    subject: str
+    text: str = field(repr=False)
+    html: str = field(repr=False)
+    calendar: bytes | None = field(default=None, repr=False)
+    """An iCalendar object."""
+    calendar_method: str = "REQUEST"
+    unsubscribe: str | None = None
+    """An address to which the recipient may write to get no more of them."""
+
+
+class NotAccepted(Exception):
+    """A message was not accepted."""
+
+    def __init__(self, error: MessageError, *, for_good: bool = False) -> None:
+        super().__init__(error)
+        self.error, self.for_good = error, for_good
+
+
+class MailTransport(Protocol):
+    """Hands mails over to a mail server.
+
+    A mail that was accepted is not handed over again, unless the answer was lost: then it has
+    the same message id. Mails may be handed over at the same time, in any order.
+    """
+
+    async def send(self, mail: MailContent) -> None:
+        """Returns once the server has accepted the mail. Raises NotAccepted."""
+        ...
+
+    async def close(self) -> None: ...

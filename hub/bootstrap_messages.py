@@ -1,0 +1,41 @@
+"""Builds the sender of messages, if patients are to get any."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from actors.ports.messages import MailTransport
+from hub.bootstrap_core import Base
+from hub.messages.letters import Letters
+from hub.messages.mail_folder import MailFolder
+from hub.messages.sender import MessageSender
+from hub.messages.smtp import SmtpTransport
+
+
+@asynccontextmanager
+async def open_messages(base: Base) -> AsyncIterator[MessageSender | None]:
+    """Until the block ends; ``None`` unless messages are enabled."""
+    config = base.config
+    if not config.messages.enabled:
+        yield None
+        return
+    sender = MessageSender(
+        config.messages,
+        queue=base.store.messages,
+        letters=Letters(config.messages, config.mail.sender),
+        mail=_transport(base),
+        clock=base.clock,
+        timeout_s=config.mail.timeout_s,
+        connections=config.mail.connections,
+    )
+    try:
+        yield sender
+    finally:
+        await sender.close()
+
+
+def _transport(base: Base) -> MailTransport:
+    mail, clock = base.config.mail, base.clock
+    if mail.folder:
+        return MailFolder(Path(mail.folder), mail.sender, clock)
+    return SmtpTransport(mail, clock)

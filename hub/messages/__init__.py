@@ -1,0 +1,1 @@
+"""Messages to patients: what they say, and how they are sent."""

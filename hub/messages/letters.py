@@ -1,0 +1,124 @@
+"""Composes messages: the words of the patient's language, the times of the practice."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from actors.domain.message import Message, MessageKind
+from actors.ports.messages import MailContent, VisitDetails
+from hub.messages.calendar_file import calendar_file, calendar_method
+from hub.messages.settings import MessageSettings
+from hub.messages.wording import Wording, one_line, wording
+
+_TEMPLATES: Final = Path(__file__).parent / "templates"
+
+
+class Letters:
+    """Composes mails from templates. What people entered is data, never part of a template."""
+
+    def __init__(self, settings: MessageSettings, sender: str) -> None:
+        """``sender`` is the address that mails come from."""
+        self._settings, self._sender = settings, sender
+        environment = Environment(
+            loader=FileSystemLoader(_TEMPLATES),
+            autoescape=select_autoescape(["html.jinja"], default_for_string=True),
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._text = environment.get_template("visit.txt.jinja")
+        self._html = environment.get_template("visit.html.jinja")
+
+    def of_visit(self, message: Message, details: VisitDetails, to: str) -> MailContent:
+        """The mail of a message about a visit, to the patient's address."""
+        words = wording(details.patient.language, self._settings.language)
+        practice = details.practice
+        name = one_line(practice.name if practice else details.dentist.name)
+        reply_to = practice.email if practice else None
+        subject = words.subjects[message.kind].format(practice=name)
+        content = {
+            "language": words.language,
+            "subject": subject,
+            "greeting": words.greeting.format(name=one_line(details.patient.name)),
+            "opening": words.openings[message.kind],
+            "facts": self._facts(message, details, words),
+            "closing": _closing(message.kind, words),
+            "place": name,
+            "contact": _contact(details, words),
+        }
+        is_reminder = message.kind is MessageKind.REMINDER
+        return MailContent(
+            message_id=self._message_id(message),
+            to=to,
+            sender_name=name,
+            reply_to=reply_to,
+            subject=subject,
+            text=self._text.render(content),
+            html=self._html.render(content),
+            calendar=calendar_file(
+                details, words, includes_type=self._settings.include_type, attendee=to
+            ),
+            calendar_method=calendar_method(details),
+            unsubscribe=(reply_to or self._sender) if is_reminder else None,
+        )
+
+    def of_secret(self, message: Message) -> MailContent:
+        """The mail of a code or an invitation, whose content says it: subject, text, html."""
+        assert message.address, "it has an address of its own"
+        assert message.content, "it was not sent yet"
+        content = json.loads(message.content)
+        return MailContent(
+            message_id=self._message_id(message),
+            to=message.address,
+            sender_name=one_line(content["sender_name"]),
+            reply_to=None,
+            subject=one_line(content["subject"]),
+            text=content["text"],
+            html=content["html"],
+        )
+
+    def _message_id(self, message: Message) -> str:
+        return f"<{message.id}@{self._sender.rpartition('@')[2]}>"
+
+    def _facts(
+        self, message: Message, details: VisitDetails, words: Wording
+    ) -> Sequence[tuple[str, str]]:
+        facts = [(words.when, _when(details, words))]
+        address = details.practice.address if details.practice else None
+        if message.kind is not MessageKind.CANCELLATION and address:
+            facts.append((words.where, one_line(address)))
+        facts.append((words.dentist, one_line(details.dentist.name)))
+        if self._settings.include_type:
+            facts.append((words.kind, one_line(details.kind.name)))
+        if message.kind is MessageKind.CANCELLATION:
+            reason = words.reason_of(details.row.cancel_reason)
+            facts += [(words.reason, reason)] if reason else []
+        return facts
+
+
+def _when(details: VisitDetails, words: Wording) -> str:
+    """In the practice's time, and in the patient's where that is another one."""
+    here = details.row.start.astimezone(ZoneInfo(details.zone))
+    shown = words.date_and_time(here)
+    if zone := details.patient.time_zone:
+        there = here.astimezone(ZoneInfo(zone))
+        if there.utcoffset() != here.utcoffset():
+            shown += f" – {words.your_zone.format(time=words.date_and_time(there), zone=zone)}"
+    return shown
+
+
+def _closing(kind: MessageKind, words: Wording) -> Sequence[str]:
+    asked = words.new_visit if kind is MessageKind.CANCELLATION else words.cannot_come
+    return asked, words.calendar_note, words.no_reply
+
+
+def _contact(details: VisitDetails, words: Wording) -> Sequence[str]:
+    practice = details.practice
+    if practice is None:
+        return ()
+    lines = [practice.address, practice.phone and f"{words.phone}: {practice.phone}"]
+    return [one_line(line) for line in (*lines, practice.website) if line]

@@ -1,0 +1,227 @@
+"""Sends queued messages: at least once, for each patient one after the other.
+
+A message is claimed before it is attempted, in the transaction that counts the attempt. So no
+other node attempts it meanwhile, and a message on which the hub ends is not attempted for ever.
+What becomes of it is saved after the attempt. If the hub ends in between, the message is
+attempted once more, with the same message id.
+"""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+
+from actors.domain.appointment import ATTENDING, Status
+from actors.domain.events import MessageSaved
+from actors.domain.message import (
+    SECRET,
+    Message,
+    MessageError,
+    MessageKind,
+    MessageState,
+    Recipient,
+)
+from actors.domain.refusals import VersionConflict
+from actors.ports.clock import Clock
+from actors.ports.commits import CommitFailure
+from actors.ports.messages import (
+    DueMessage,
+    MailContent,
+    MailTransport,
+    NotAccepted,
+    QueuedMessages,
+    VisitDetails,
+)
+from actors.tasks import Tasks
+from hub.messages.letters import Letters
+from hub.messages.settings import MessageSettings
+
+log = structlog.get_logger(__name__)
+
+_DAY: Final = timedelta(days=1)
+_POLL_S: Final = 1.0
+_STORE_RETRY_S: Final = 2.0
+_STOP_WITHIN_S: Final = 5.0
+"""How long attempts may still take when the hub stops."""
+_PER_CONNECTION: Final = 2
+"""Messages under way for each connection: one is prepared while another one is sent."""
+
+
+class MessageSender:
+    """Takes due messages from the queue and attempts them, a bounded number at a time."""
+
+    def __init__(
+        self,
+        settings: MessageSettings,
+        *,
+        queue: QueuedMessages,
+        letters: Letters,
+        mail: MailTransport,
+        clock: Clock,
+        timeout_s: float,
+        connections: int,
+    ) -> None:
+        """``timeout_s`` bounds each step with the mail server; an attempt takes a few of them."""
+        self._settings, self._queue, self._clock = settings, queue, clock
+        self._letters, self._mail = letters, mail
+        self._attempt_s = 3 * timeout_s
+        self._claim = timedelta(seconds=2 * self._attempt_s)
+        self._at_once = _PER_CONNECTION * connections
+        self._tasks, self._running = Tasks(), 0
+        self._wakeup = asyncio.Event()
+
+    async def close(self) -> None:
+        await self._mail.close()
+
+    async def run(
+        self, is_ours: Callable[[], bool] = lambda: True, *, is_alone: bool = True
+    ) -> None:
+        """Send until cancelled. ``is_ours``: whether this node is the one that sends.
+
+        A process that is alone takes over at once what an earlier one had claimed.
+        """
+        # an earlier process claimed before this one began, so until an earlier time
+        first_own = self._clock.now() + self._claim
+        of_earlier = first_own - timedelta(microseconds=1) if is_alone else None
+        try:
+            while True:
+                self._wakeup.clear()
+                if not (is_ours() and await self._round(of_earlier)):
+                    await self._wait()
+        finally:
+            await self._tasks.finish(within_s=_STOP_WITHIN_S)
+
+    async def _wait(self) -> None:
+        try:
+            async with asyncio.timeout(_POLL_S):
+                await self._wakeup.wait()
+        except TimeoutError:
+            pass
+
+    async def _round(self, of_earlier: datetime | None) -> bool:
+        """Begin attempts of what is due; whether there was something to do."""
+        free, now = self._at_once - self._running, self._clock.now()
+        if free <= 0:
+            return False
+        claims_before = max(now, of_earlier) if of_earlier else now
+        try:
+            found = await self._queue.due(now, claims_before=claims_before, limit=free)
+            if not found:
+                return False
+            changes = [_begun(each, now, now + self._claim) for each in found]
+            await self._queue.save(changes)
+        except VersionConflict:
+            return True  # read again what changed meanwhile
+        except CommitFailure as error:
+            log.warning("messages_unread", error=type(error).__name__)
+            await asyncio.sleep(_STORE_RETRY_S)
+            return False
+        except Exception:
+            log.exception("messages_unread")
+            await asyncio.sleep(_STORE_RETRY_S)
+            return False
+        for change in changes:
+            if change.after.state is MessageState.QUEUED:
+                self._running += 1
+                self._tasks.start(self._attempt(change.after))
+        return True
+
+    async def _attempt(self, message: Message) -> None:
+        """Attempt a claimed message, and save what became of it."""
+        try:
+            outcome = await self._outcome(message)
+            await self._saved(MessageSaved(before=message, after=outcome))
+        finally:
+            self._running -= 1
+            self._wakeup.set()
+
+    async def _outcome(self, message: Message) -> Message:
+        try:
+            mail = await self._composed(message)
+            if isinstance(mail, Message):
+                return mail
+            async with asyncio.timeout(self._attempt_s):
+                await self._mail.send(mail)
+        except NotAccepted as failure:
+            return self._failed(message, failure.error, for_good=failure.for_good)
+        except TimeoutError:
+            return self._failed(message, MessageError.TIMEOUT)
+        except CommitFailure as failure:
+            log.warning("message_unread", message_id=message.id, error=type(failure).__name__)
+            return self._failed(message, MessageError.DEFERRED)
+        except Exception:  # a bug must not stop other messages
+            log.exception("message_failed", message_id=message.id)
+            return self._failed(message, MessageError.DEFERRED)
+        log.info("message_sent", message_id=message.id, kind=str(message.kind))
+        return message.sent(self._clock.now())
+
+    async def _composed(self, message: Message) -> MailContent | Message:
+        """The mail to be sent; or the message as it ended, if it is not to be sent."""
+        if message.kind in SECRET:
+            return self._letters.of_secret(message)
+        details = await self._queue.details(message)
+        if details is None or not _still_true(message, details):
+            return message.ended(MessageState.EXPIRED, MessageError.TOO_LATE)
+        patient = details.patient
+        recipient = Recipient(
+            email=patient.email, phone=patient.phone, consents=patient.message_consents
+        )
+        address = recipient.address(message.channel) if patient.active else None
+        if address is None:
+            return message.ended(MessageState.FAILED, MessageError.ADDRESS_MISSING)
+        counted = await self._queue.sent_since(message, self._clock.now() - _DAY)
+        if (
+            counted.to_recipient >= self._settings.per_recipient_per_day
+            or counted.of_practice >= self._settings.per_practice_per_day
+        ):
+            return self._failed(message, MessageError.DAILY_LIMIT, for_good=True)
+        return self._letters.of_visit(message, details, address)
+
+    def _failed(self, message: Message, error: MessageError, *, for_good: bool = False) -> Message:
+        """As it is after a failed attempt: to be attempted again, unless that is pointless."""
+        now = self._clock.now()
+        log.info("message_not_sent", message_id=message.id, error=str(error), for_good=for_good)
+        if for_good:
+            return message.ended(MessageState.FAILED, error)
+        if now - message.created_at >= timedelta(hours=self._settings.give_up_after_hours):
+            return message.ended(MessageState.FAILED, MessageError.GAVE_UP)
+        wait = timedelta(seconds=self._settings.retry_wait_s(message.attempts))
+        return message.postponed(min(now + wait, max(now, message.expires_at)), error)
+
+    async def _saved(self, change: MessageSaved) -> None:
+        """Save the outcome, for as long as the claim lasts: otherwise it would be sent again."""
+        until = change.before and change.before.claimed_until
+        assert until, "it was claimed"
+        while True:
+            try:
+                return await self._queue.save([change])
+            except VersionConflict:
+                log.warning("message_claimed_elsewhere", message_id=change.after.id)
+                return None
+            except CommitFailure as error:
+                if self._clock.now() >= until:
+                    raise
+                log.warning("message_unsaved", error=type(error).__name__)
+                await asyncio.sleep(_STORE_RETRY_S)
+
+
+def _begun(due: DueMessage, now: datetime, until: datetime) -> MessageSaved:
+    """Claim the message; or end it, when it is too late for it."""
+    message = due.message
+    if due.is_replaced:
+        after = message.ended(MessageState.EXPIRED, MessageError.REPLACED)
+    elif message.expires_at <= now:
+        after = message.ended(MessageState.EXPIRED, MessageError.TOO_LATE)
+    else:
+        after = message.claimed(until)
+    return MessageSaved(before=message, after=after)
+
+
+def _still_true(message: Message, details: VisitDetails) -> bool:
+    """Whether the visit is as the message says."""
+    row = details.row
+    if message.kind is MessageKind.CANCELLATION:
+        return row.status is Status.CANCELLED
+    return row.status in ATTENDING and row.start == message.visit_start

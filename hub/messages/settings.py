@@ -1,0 +1,65 @@
+"""The settings of messages: sections ``[messages]`` and ``[mail]`` of ``config.toml``."""
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Le
+
+from actors.bounds import Count, Positive
+from actors.domain.contact import email_address
+from actors.domain.message import MessageChannel
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MessageSettings:
+    """Whether patients get messages, what these tell, and how often they are attempted."""
+
+    enabled: bool = False
+    language: Literal["en", "de"] = "en"
+    """Of patients whose profile has none, or one without texts."""
+    include_type: bool = False
+    """Whether a message names the appointment type."""
+    per_recipient_per_day: Count = 10
+    per_practice_per_day: Count = 2_000
+    retry_first_s: Positive = 60.0
+    retry_longest_s: Positive = 3_600.0
+    give_up_after_hours: Positive = 24.0
+
+    def retry_wait_s(self, attempts: int) -> float:
+        """The wait after so many failed attempts; it doubles with each."""
+        assert attempts >= 1, "an attempt has failed"
+        return min(self.retry_longest_s, self.retry_first_s * 2.0 ** min(attempts - 1, 30))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MailSettings:
+    """The mail server that mails are handed over to, or the folder they are written to."""
+
+    server: str = ""
+    port: Annotated[int, Ge(1), Le(65_535)] = 587
+    tls: Literal["starttls", "implicit", "none"] = "starttls"
+    user: str = ""
+    password: str = field(default="", repr=False)
+    sender: str = ""
+    """The address that mails come from; their name is that of the practice."""
+    timeout_s: Positive = 30.0
+    connections: Annotated[int, Ge(1), Le(32)] = 2
+    folder: str = ""
+
+    def __post_init__(self) -> None:
+        if self.server and self.folder:
+            raise ValueError("folder is in place of server: set only one of mail.server and folder")
+        if (self.server or self.folder) and not email_address(self.sender):
+            raise ValueError('sender must be an address such as "desk@practice.example"')
+        if self.user and self.tls == "none":
+            raise ValueError("tls must not be none with mail.user: the password could be read")
+
+    @property
+    def is_set(self) -> bool:
+        return bool(self.server or self.folder)
+
+
+def channels_of(messages: MessageSettings, mail: MailSettings) -> frozenset[MessageChannel]:
+    """By which patients get messages; none unless messages are enabled."""
+    by_mail = messages.enabled and mail.is_set
+    return frozenset({MessageChannel.EMAIL} if by_mail else ())

@@ -1,0 +1,34 @@
+"""The statements that write messages."""
+
+import sqlalchemy as sa
+
+from store.sql.prepared import ONE, StatementSet
+from store.sql.schema import IS_NOT_QUEUED, messages, profiles
+
+_SETTLED = (
+    "id kind channel practice_id dentist_id patient_id appointment_id visit_start lead_minutes"
+    " address created_at expires_at"
+)
+"""What never changes in a message; its patient only in a merge."""
+
+
+class MessageStatements(StatementSet):
+    def __init__(self, dialect: sa.Dialect) -> None:
+        super().__init__(dialect)
+        m, p = messages.c, profiles.c
+        people = sa.select(p.id, p.email, p.phone, p.consent, p.practice_id)
+        self.people = self._build(people.where(p.id == sa.bindparam("person")), by_key=True)
+        self.insert = self._build(sa.insert(messages).inline())
+        self.insert_once = self._build(
+            self._upsert(messages).on_conflict_do_nothing().returning(m.id)
+        )
+        self.update = self._guarded_update(messages, without=_SETTLED)
+        self.version = self._build(
+            sa.select(m.version).where(m.id == sa.bindparam("row_id", type_=sa.Text))
+        )
+        inheriting = sa.update(messages).where(
+            m.patient_id == sa.bindparam("patient", type_=sa.Text)
+        )
+        survivor = sa.bindparam("survivor", type_=sa.Text)
+        self.inherit = self._build(inheriting.values(patient_id=survivor, version=m.version + ONE))
+        self.forget = self._delete_oldest((m.id,), m.created_at, IS_NOT_QUEUED)

@@ -1,0 +1,154 @@
+"""Patients get messages about their visits, in order and once, whatever the mail server does."""
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from tests.acceptance.conftest import OpenClinic
+from tests.support.clinic import Clinic
+from tests.support.database import rows
+from tests.support.eventually import eventually
+from tests.support.mail_server import ENABLED, MailServer, mail_server
+
+MAIL_OF = "patient-{}@example.org"
+
+
+@pytest.fixture
+async def mails() -> AsyncIterator[MailServer]:
+    async with mail_server() as server:
+        yield server
+
+
+@pytest.fixture
+async def mailing(open_clinic: OpenClinic, mails: MailServer) -> AsyncIterator[Clinic]:
+    """A clinic that sends messages to the server."""
+    async with open_clinic(messages=ENABLED, mail=mails.settings(timeout_s=2.0)) as clinic:
+        yield clinic
+
+
+def stored(clinic: Clinic) -> list[tuple[str, str, str | None]]:
+    """Kind, state and error of all messages, the oldest first."""
+    found = rows(clinic.database, "SELECT kind, state, error FROM messages ORDER BY created_at, id")
+    return [(row["kind"], row["state"], row["error"]) for row in found]
+
+
+async def states(clinic: Clinic, *expected: str) -> None:
+    await eventually(lambda: tuple(state for _, state, _ in stored(clinic)) == expected, 10.0)
+    assert tuple(state for _, state, _ in stored(clinic)) == expected, stored(clinic)
+
+
+async def test_a_patient_is_informed_of_each_change_of_a_visit(
+    mailing: Clinic, mails: MailServer
+) -> None:
+    patient = mailing.patients[0]
+    visit = await mailing.book(patient, "09:00")
+    await mails.until(1)
+    await states(mailing, "sent")
+    path = f"/api/appointments/{visit['id']}"
+    moved = await mailing.api(patient).put(path, {"start": mailing.at("10:00")})
+    assert moved.status == 200
+    await mails.until(2)
+    await states(mailing, "sent", "sent")
+    assert (await mailing.api(mailing.dentists[0]).delete(path)).status == 204
+    await mails.until(3)
+    await states(mailing, "sent", "sent", "sent")
+    assert [mail.to for mail in mails.mails] == [MAIL_OF.format(0)] * 3
+    assert [mail.subject for mail in mails.mails] == [
+        "Your appointment at First practice",
+        "Your appointment at First practice has changed",
+        "Your appointment at First practice is cancelled",
+    ]
+    events = [mail.calendar.walk("VEVENT")[0] for mail in mails.mails]
+    assert len({str(event["UID"]) for event in events}) == 1
+    numbers = [event.decoded("SEQUENCE") for event in events]
+    assert numbers == sorted(set(numbers)), "each is newer than the one before"
+
+
+async def test_a_reservation_and_a_note_are_no_reason_for_a_message(
+    mailing: Clinic, mails: MailServer
+) -> None:
+    patient = mailing.api(mailing.patients[0])
+    assert (await patient.post("/api/reservations", mailing.slot("09:00"))).status == 201
+    visit = await mailing.book(mailing.patients[1], "10:00")
+    changed = await mailing.api(mailing.patients[1]).put(
+        f"/api/appointments/{visit['id']}", {"notes": "By bicycle"}
+    )
+    assert changed.status == 200
+    await mails.until(1)
+    await states(mailing, "sent")
+
+
+async def test_what_was_not_sent_yet_is_replaced_by_what_holds_now(
+    mailing: Clinic, mails: MailServer
+) -> None:
+    mails.refused[MAIL_OF.format(0)] = "451 try again later"
+    visit = await mailing.book(mailing.patients[0], "09:00")
+    await eventually(lambda: mails.attempts[MAIL_OF.format(0)] > 0, 10.0)
+    path = f"/api/appointments/{visit['id']}"
+    assert (await mailing.api(mailing.patients[0]).delete(path)).status == 204
+    await eventually(lambda: ("confirmation", "expired", "replaced") in stored(mailing), 10.0)
+    mails.refused.clear()
+    (mail,) = await mails.until(1)
+    assert mail.subject.endswith("is cancelled")
+    await states(mailing, "expired", "sent")
+
+
+async def test_one_refused_recipient_delays_no_other(mailing: Clinic, mails: MailServer) -> None:
+    mails.refused[MAIL_OF.format(0)] = "550 no such mailbox"
+    await mailing.book(mailing.patients[0], "09:00")
+    await mailing.book(mailing.patients[1], "10:00")
+    await mails.until(1)
+    await states(mailing, "failed", "sent")
+    assert stored(mailing)[0] == ("confirmation", "failed", "mailbox_unknown")
+    assert mails.attempts == {MAIL_OF.format(0): 1, MAIL_OF.format(1): 1}
+
+
+async def test_a_cut_after_accepting_is_followed_by_one_repeat(
+    mailing: Clinic, mails: MailServer
+) -> None:
+    mails.cuts = 1
+    await mailing.book(mailing.patients[0], "09:00")
+    await mailing.book(mailing.patients[1], "10:00")
+    await states(mailing, "sent", "sent")
+    assert sorted(Counter(mail.message_id for mail in mails.mails).values()) == [1, 2]
+
+
+async def test_messages_wait_for_a_slow_server_and_one_that_is_away(
+    open_clinic: OpenClinic,
+) -> None:
+    async with mail_server() as server:
+        port, settings = server.port, server.settings(timeout_s=0.5)
+    async with open_clinic(messages=ENABLED, mail=settings) as clinic:
+        for number, clock in enumerate(("09:00", "10:00", "11:00")):
+            await clinic.book(clinic.patients[number], clock)
+        await eventually(lambda: {e for _, _, e in stored(clinic)} == {"unreachable"}, 10.0)
+        assert {(state, error) for _, state, error in stored(clinic)} == {("queued", "unreachable")}
+        async with mail_server(port) as server:
+            await server.until(3)
+            await states(clinic, "sent", "sent", "sent")
+            assert set(Counter(mail.message_id for mail in server.mails).values()) == {1}
+
+
+async def test_more_than_the_daily_limit_is_not_sent(
+    open_clinic: OpenClinic, mails: MailServer
+) -> None:
+    limited = replace(ENABLED, per_recipient_per_day=2)
+    async with open_clinic(messages=limited, mail=mails.settings()) as clinic:
+        for clock in ("09:00", "10:00", "11:00"):
+            await clinic.book(clinic.patients[0], clock)
+        await states(clinic, "sent", "sent", "failed")
+        assert stored(clinic)[2][2] == "daily_limit"
+        assert len(mails.mails) == 2
+
+
+async def test_who_refuses_messages_gets_none(mailing: Clinic, mails: MailServer) -> None:
+    patient = mailing.patients[0]
+    refused = await mailing.api(patient).put("/api/profiles/me", {"consent": {"email": False}})
+    assert refused.status == 200, refused.body
+    await mailing.book(patient, "09:00")
+    await mailing.book(mailing.patients[1], "10:00")
+    await mails.until(1)
+    await states(mailing, "sent")
+    assert mails.mails[0].to == MAIL_OF.format(1)
