@@ -9,7 +9,6 @@ from sqlalchemy import (
     CompoundSelect,
     Select,
     and_,
-    exists,
     false,
     func,
     literal_column,
@@ -57,22 +56,19 @@ async def search_practice(
     limit = FOUND_MAX
     if len(terms) > 1:
         terms, limit = await _rarest_first(connection, practice, terms), CANDIDATES_MAX
-    among = _beginning_with(practice, terms[0], limit).subquery().c.patient_id
+    among = _beginning_with(practice, terms[0], limit).subquery("among").c.patient_id
+    others = (_has(among, practice, term.beginnings, begins=True) for term in terms[1:])
+    found = select(among).where(*others).distinct().limit(FOUND_MAX).subquery("found").c.patient_id
     name = patient_words.alias("name").c
-    reading = (
-        select(
-            name.patient_id,
-            func.substr(name.word, 2),
-            *(_is_whole(name, term) for term in query.terms),
-        )
-        .where(
-            name.patient_id.in_(select(among)),
-            _practice_of(name) == practice,
-            name.word >= WHOLE_NAME,
-            name.word < AFTER_WHOLE_NAMES,
-            *(_has(name, term.beginnings, begins=True) for term in terms[1:]),
-        )
-        .limit(FOUND_MAX)
+    reading = select(
+        name.patient_id,
+        func.substr(name.word, 2),
+        *(_is_whole(name.patient_id, practice, term) for term in query.terms),
+    ).where(
+        name.patient_id == found,
+        _practice_of(name) == practice,
+        name.word >= WHOLE_NAME,
+        name.word < AFTER_WHOLE_NAMES,
     )
     return _sorted(query, await connection.execute(reading))
 
@@ -151,16 +147,21 @@ def _first(practice: PracticeId, beginning: str, limit: int) -> Select[Any]:
     return rows.order_by(_w.word, _w.patient_id).limit(limit)
 
 
-def _is_whole(of: _Columns, term: Term) -> ColumnElement[bool]:
-    return _has(of, term.names, begins=False) if term.names else false()
+def _is_whole(patient: ColumnElement[str], at: PracticeId, term: Term) -> ColumnElement[bool]:
+    return _has(patient, at, term.names, begins=False) if term.names else false()
 
 
-def _has(of: _Columns, texts: Sequence[str], *, begins: bool) -> ColumnElement[bool]:
-    """Whether the patient of a row has a word that is, or begins with, one of the texts."""
+def _has(
+    patient: ColumnElement[str], at: PracticeId, texts: Sequence[str], *, begins: bool
+) -> ColumnElement[bool]:
+    """Whether the patient has a word that is, or begins with, one of the texts.
+
+    A scalar, because PostgreSQL would join EXISTS with all words that begin so.
+    """
     word = patient_words.alias().c
     fits = or_(*map(_begins(word.word), texts)) if begins else word.word.in_(texts)
-    same = and_(word.patient_id == of.patient_id, _practice_of(word) == of.practice_id)
-    return exists(select(_ONE).where(same, fits))
+    one = select(_ONE).where(word.patient_id == patient, _practice_of(word) == at, fits)
+    return one.limit(1).scalar_subquery().is_not(None)
 
 
 def _practice_of(of: _Columns) -> ColumnElement[str]:
