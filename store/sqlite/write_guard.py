@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 
 from actors.domain.channels import AVAILABILITY_PREFIX, DENTIST_PREFIX
+from store.sql.schema import MAKES_PATIENT
 
 
 def guard_writes(raw: sqlite3.Connection) -> None:
@@ -63,7 +64,7 @@ def _people() -> Iterator[str]:
 
 
 def _words() -> Iterator[str]:
-    """The words by which patients are found are those of their profiles."""
+    """The words by which patients are found are those of their profiles, at their practices."""
     of_patient = (
         "EXISTS (SELECT 1 FROM main.profiles AS p WHERE p.id = {row}.patient_id"
         " AND instr(p.search_text, char(10) || {row}.word || char(10)) > 0)"
@@ -71,7 +72,14 @@ def _words() -> Iterator[str]:
     foreign = f"NEW.word <> '' AND NOT {of_patient.format(row='NEW')}"
     yield _refuse("INSERT", "patient_words", foreign)
     yield _refuse("UPDATE", "patient_words", "1")
-    is_needed = f"OLD.word = '' OR {of_patient.format(row='OLD')}"
+    belongs = (
+        "EXISTS (SELECT 1 FROM main.practice_patients AS m"  # noqa: S608  # constants
+        " WHERE m.practice_id = OLD.practice_id AND m.patient_id = OLD.patient_id)"
+        " OR EXISTS (SELECT 1 FROM main.appointments AS a"
+        " JOIN main.profiles AS d ON d.id = a.dentist_id WHERE a.patient_id = OLD.patient_id"
+        f" AND d.practice_id = OLD.practice_id AND {MAKES_PATIENT.text})"
+    )
+    is_needed = f"({belongs}) AND (OLD.word = '' OR {of_patient.format(row='OLD')})"
     yield _refuse("DELETE", "patient_words", is_needed)
 
 

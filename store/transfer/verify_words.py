@@ -10,7 +10,7 @@ from actors.domain.contact import email_key, phone_key
 from actors.domain.patient_words import joined, patient_words
 from actors.domain.principal import Role
 from store.sql import schema
-from store.sql.schema import WAS_BOOKED, appointments, practice_patients, profiles
+from store.sql.schema import MAKES_PATIENT, appointments, practice_patients, profiles
 from store.sql.types import strpos
 
 _ROWS_AT_ONCE = 5_000
@@ -36,7 +36,7 @@ def _without_mark() -> Select[Any]:
     booked = (
         select(dentist.practice_id, _a.patient_id)
         .join(dentist.id.table, dentist.id == _a.dentist_id)
-        .where(WAS_BOOKED, dentist.practice_id.is_not(None))
+        .where(MAKES_PATIENT, dentist.practice_id.is_not(None))
     )
     belongs = union(select(_m.practice_id, _m.patient_id), booked).subquery().c
     marked = exists().where(

@@ -11,7 +11,7 @@ from actors.domain.practice import Practice
 from actors.domain.principal import Principal
 from actors.domain.profile import Profile
 from store.transfer.verify import verify
-from tests.contract.clinic import DAY, Clinic, booked, changed, dentist, held, staff
+from tests.contract.clinic import DAY, Clinic, booked, cancelled, changed, dentist, held, staff
 from tests.contract.engines import Database, PostgresDatabase
 from tests.support.postgres import ADMIN as OWNER
 
@@ -137,6 +137,27 @@ async def test_who_belongs_to_a_practice_by_an_appointment_is_found(desk: Desk) 
     await clinic.commit(loaded, clinic.turn(booked(confirmed, hold)))
     await clinic.commit(loaded, clinic.turn(changed(confirmed, notes="x")))
     assert await desk.find("hal") == ["Hal"]
+
+
+async def test_who_was_booked_by_others_only_and_cancelled_is_found_no_more(
+    desk: Desk, database: Database
+) -> None:
+    eve, now = await desk.clinic.add_patient("Eve"), desk.clinic.clock.now()
+    loaded = await desk.clinic.open(desk.ann)
+    first, second, own = (
+        desk.clinic.row(desk.ann, eve, now + n * DAY, created_via=via)
+        for n, via in ((1, "staff"), (2, "staff"), (3, "patient"))
+    )
+    for row in (first, second):
+        await desk.clinic.commit(loaded, desk.clinic.turn(booked(row)))
+    await desk.clinic.commit(loaded, desk.clinic.turn(cancelled(first)))
+    assert await desk.find("eve") == ["Eve"], "one visit is left"
+    await desk.clinic.commit(loaded, desk.clinic.turn(cancelled(second)))
+    assert await desk.find("eve") == []
+    await desk.clinic.commit(loaded, desk.clinic.turn(booked(own)))
+    await desk.clinic.commit(loaded, desk.clinic.turn(cancelled(own)))
+    assert await desk.find("eve") == ["Eve"], "a patient who booked remains one"
+    assert _problems(database) == ()
 
 
 async def test_who_is_linked_is_found(desk: Desk) -> None:
