@@ -8,6 +8,7 @@ from actors.ports.messages import MailTransport
 from hub.bootstrap_core import Base
 from hub.messages.letters import Letters
 from hub.messages.mail_folder import MailFolder
+from hub.messages.reminders import Reminders
 from hub.messages.sender import MessageSender
 from hub.messages.smtp import SmtpTransport
 
@@ -22,6 +23,7 @@ async def open_messages(base: Base) -> AsyncIterator[MessageSender | None]:
     sender = MessageSender(
         config.messages,
         queue=base.store.messages,
+        reminders=Reminders(base.store.reminders, config.messages.leads),
         letters=Letters(config.messages, config.mail.sender),
         mail=_transport(base),
         clock=base.clock,

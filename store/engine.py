@@ -30,6 +30,7 @@ from store.repositories.messages import MessageRepository
 from store.repositories.practices import PracticeRepository
 from store.repositories.profiles import ProfileRepository
 from store.repositories.records import RecordRepository
+from store.repositories.reminders import ReminderRepository
 from store.repositories.retention import RetentionRepository
 from store.repositories.webhooks import WebhookRepository
 from store.settings import DatabaseSettings
@@ -61,6 +62,7 @@ class Store:
     webhooks: WebhookRepository
     consents: ConsentReads
     messages: MessageRepository
+    reminders: ReminderRepository
     retention: RetentionRepository
     stats: WriterStats
     _writer: Writer
@@ -130,6 +132,7 @@ async def open_store(
             webhooks=WebhookRepository(writer, readers, sql, new_id),
             consents=ConsentRepository(readers),
             messages=MessageRepository(writer, readers, commits, clock),
+            reminders=ReminderRepository(writer, readers, commits),
             retention=RetentionRepository(writer, sql),
             stats=writing.stats,
             _writer=writer,

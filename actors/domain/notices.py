@@ -1,6 +1,7 @@
 """Which messages follow from committed events: at most one for each visit of a turn."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -12,6 +13,8 @@ from actors.domain.values import value
 
 CANCELLATION_KEPT: Final = timedelta(days=1)
 """For so long at least a cancellation is still sent, also when the visit would have begun."""
+
+REMINDER_DELAY_MAX: Final = timedelta(hours=12)
 
 
 @value
@@ -49,6 +52,36 @@ def _kind(event: events.Event) -> MessageKind | None:
             return MessageKind.CHANGE if is_moved else None
         case _:
             return None
+
+
+def reminder_delay(lead: timedelta) -> timedelta:
+    """How much later than it is due a reminder is still made."""
+    return min(lead / 2, REMINDER_DELAY_MAX)
+
+
+def is_worth_reminding(row: Appointment, lead: timedelta, noticed_at: datetime | None) -> bool:
+    """Whether the visit was neither booked nor reported to the patient since the reminder was due.
+
+    ``noticed_at``: when the patient's last other message about the visit was written.
+    """
+    due = row.start - lead
+    return row.created_at <= due and (noticed_at is None or noticed_at <= due)
+
+
+def new_reminder(
+    row: Appointment,
+    message_id: MessageId,
+    channel: MessageChannel,
+    *,
+    practice_id: PracticeId | None,
+    lead: timedelta,
+    at: datetime,
+) -> Message:
+    """A reminder that is due. It is not sent later than half the time before the visit."""
+    notice = VisitNotice(kind=MessageKind.REMINDER, row=row)
+    message = new_message(notice, message_id, channel, practice_id=practice_id, at=at)
+    lead_minutes = round(lead / timedelta(minutes=1))
+    return replace(message, lead_minutes=lead_minutes, expires_at=row.start - lead / 2)
 
 
 def new_message(

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from actors.domain.appointment import Appointment, AppointmentType
@@ -70,6 +70,17 @@ class QueuedMessages(Protocol):
         """Save all changes and publish their events, or nothing.
 
         Raises :class:`~actors.domain.refusals.VersionConflict` if a message changed meanwhile.
+        """
+        ...
+
+
+class ReminderQueue(Protocol):
+    """Queues reminders, which follow from the visits to come. Raises a CommitFailure."""
+
+    async def remind(self, lead: timedelta, since: datetime, now: datetime) -> int:
+        """Queue the reminders that became due in ``(since, now]``, ``lead`` before visits.
+
+        Answers how many. A visit has one reminder for each lead and start, whoever queues it.
         """
         ...
 

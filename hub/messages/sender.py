@@ -36,6 +36,7 @@ from actors.ports.messages import (
 )
 from actors.tasks import Tasks
 from hub.messages.letters import Letters
+from hub.messages.reminders import Reminders
 from hub.messages.settings import MessageSettings
 
 log = structlog.get_logger(__name__)
@@ -57,6 +58,7 @@ class MessageSender:
         settings: MessageSettings,
         *,
         queue: QueuedMessages,
+        reminders: Reminders,
         letters: Letters,
         mail: MailTransport,
         clock: Clock,
@@ -69,6 +71,7 @@ class MessageSender:
         self._attempt_s = 3 * timeout_s
         self._claim = timedelta(seconds=2 * self._attempt_s)
         self._at_once = _PER_CONNECTION * connections
+        self._reminders = reminders
         self._tasks, self._running = Tasks(), 0
         self._wakeup = asyncio.Event()
 
@@ -88,8 +91,12 @@ class MessageSender:
         try:
             while True:
                 self._wakeup.clear()
-                if not (is_ours() and await self._round(of_earlier)):
-                    await self._wait()
+                is_here = is_ours()
+                if not is_here:
+                    self._reminders.forget()
+                elif await self._round(of_earlier) or await self._remind():
+                    continue
+                await self._wait()
         finally:
             await self._tasks.finish(within_s=_STOP_WITHIN_S)
 
@@ -127,6 +134,17 @@ class MessageSender:
                 self._running += 1
                 self._tasks.start(self._attempt(change.after))
         return True
+
+    async def _remind(self) -> bool:
+        """Queue the reminders that are due; whether there were any."""
+        try:
+            return await self._reminders.queue_due(self._clock.now())
+        except CommitFailure as error:
+            log.warning("reminders_unread", error=type(error).__name__)
+        except Exception:
+            log.exception("reminders_unread")
+        await asyncio.sleep(_STORE_RETRY_S)
+        return False
 
     async def _attempt(self, message: Message) -> None:
         """Attempt a claimed message, and save what became of it."""

@@ -1,13 +1,17 @@
 """The settings of messages: sections ``[messages]`` and ``[mail]`` of ``config.toml``."""
 
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from datetime import timedelta
+from typing import Annotated, Final, Literal
 
 from annotated_types import Ge, Le
 
 from actors.bounds import Count, Positive
 from actors.domain.contact import email_address
 from actors.domain.message import MessageChannel
+
+_LEAD_MIN: Final = timedelta(minutes=30)
+_LEAD_MAX: Final = timedelta(days=30)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,11 +23,26 @@ class MessageSettings:
     """Of patients whose profile has none, or one without texts."""
     include_type: bool = False
     """Whether a message names the appointment type."""
+    reminders_hours: tuple[str, ...] = ("48", "3")
+    """How long before a visit its patient is reminded."""
     per_recipient_per_day: Count = 10
     per_practice_per_day: Count = 2_000
     retry_first_s: Positive = 60.0
     retry_longest_s: Positive = 3_600.0
     give_up_after_hours: Positive = 24.0
+
+    def __post_init__(self) -> None:
+        try:
+            fits = all(_LEAD_MIN <= lead <= _LEAD_MAX for lead in self.leads)
+        except ValueError:
+            fits = False
+        if not fits:
+            raise ValueError('reminders_hours must be numbers from 0.5 to 720, e.g. ["48", "3"]')
+
+    @property
+    def leads(self) -> tuple[timedelta, ...]:
+        """How long before a visit its patient is reminded; raises ValueError."""
+        return tuple(timedelta(hours=float(hours)) for hours in self.reminders_hours)
 
     def retry_wait_s(self, attempts: int) -> float:
         """The wait after so many failed attempts; it doubles with each."""

@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
 import sqlalchemy as sa
 
 from actors.domain.announcements import announcements
 from actors.domain.events import MessageSaved
-from actors.domain.message import OF_VISITS, Message
+from actors.domain.message import (
+    OF_VISITS,
+    Message,
+)
 from actors.domain.outcome import Outcome
 from actors.domain.principal import SYSTEM
 from actors.ports.clock import Clock
@@ -34,7 +38,7 @@ from store.sql.schema import (
 from store.sql.writer import Writer, single_job
 
 _m = messages.c
-_VISIT_KINDS = [str(kind) for kind in sorted(OF_VISITS)]
+_VISIT_KINDS: Final = [str(kind) for kind in sorted(OF_VISITS)]
 
 
 class MessageRepository:

@@ -269,3 +269,61 @@ async def test_without_channels_nothing_is_written(
             await clinic.open(dentist), clinic.turn(booked(clinic.row(dentist, patient)))
         )
     assert database.query("SELECT count(*) FROM messages") == [(0,)]
+
+
+async def test_a_visit_is_reminded_of_once_for_each_lead(clinic: Clinic, desk: Desk) -> None:
+    clock, row = clinic.clock, clinic.row(desk.dentist, desk.patient, clinic.clock.now() + 5 * DAY)
+    await clinic.commit(await desk.open(), clinic.turn(booked(row)))
+    (confirmation,) = await desk.due()
+    await desk.save(confirmation.message, confirmation.message.sent(clock.now()))
+    lead, remind = 2 * DAY, clinic.store.reminders.remind
+    assert await remind(lead, clock.now() - HOUR, clock.now()) == 0
+    clock.advance(3 * DAY)
+    assert await remind(lead, clock.now() - HOUR, clock.now() - MINUTE) == 0
+    assert await remind(lead, clock.now() - HOUR, clock.now()) == 1
+    assert await remind(lead, clock.now() - HOUR, clock.now()) == 0
+    (reminder,) = await desk.due()
+    message = reminder.message
+    assert (message.kind, message.lead_minutes) == ("reminder", 2 * 24 * 60)
+    assert (message.visit_start, message.expires_at) == (row.start, row.start - DAY)
+    assert not reminder.is_replaced
+    clock.advance(2 * DAY - 3 * HOUR)
+    assert await remind(3 * HOUR, clock.now() - HOUR, clock.now()) == 1
+
+
+async def test_of_what_was_booked_or_changed_late_no_one_is_reminded(
+    clinic: Clinic, desk: Desk
+) -> None:
+    clock, loaded = clinic.clock, await desk.open()
+    late = clinic.row(desk.dentist, desk.patient, clock.now() + DAY)
+    moved_late = clinic.row(desk.dentist, desk.patient, clock.now() + 5 * DAY)
+    gone = clinic.row(desk.dentist, desk.patient, clock.now() + 6 * DAY)
+    for each in (late, moved_late, gone):
+        await clinic.commit(loaded, clinic.turn(booked(each)))
+    clock.advance(4 * DAY)
+    start = clock.now() + DAY + HOUR
+    change = changed(moved_late, start=start, end=start + 30 * MINUTE)
+    await clinic.commit(loaded, clinic.turn(change), clinic.turn(cancelled(gone)))
+    assert await clinic.store.reminders.remind(2 * DAY, clock.now() - 9 * DAY, clock.now()) == 0
+
+
+async def test_a_moved_visit_is_reminded_of_at_its_new_time(clinic: Clinic, desk: Desk) -> None:
+    clock, loaded = clinic.clock, await desk.open()
+    row = clinic.row(desk.dentist, desk.patient, clock.now() + 5 * DAY)
+    await clinic.commit(loaded, clinic.turn(booked(row)))
+    remind = clinic.store.reminders.remind
+    clock.advance(3 * DAY)
+    assert await remind(2 * DAY, clock.now() - HOUR, clock.now()) == 1
+    start = row.start + 3 * DAY
+    later = changed(row, start=start, end=start + 30 * MINUTE)
+    await clinic.commit(loaded, clinic.turn(later))
+    clock.advance(3 * DAY)
+    assert await remind(2 * DAY, clock.now() - HOUR, clock.now()) == 1
+
+
+async def test_only_who_can_be_reached_is_reminded(clinic: Clinic, desk: Desk) -> None:
+    clock, silent = clinic.clock, await clinic.add_patient("No address")
+    loaded, start = await desk.open(), clock.now() + 5 * DAY
+    await clinic.commit(loaded, clinic.turn(booked(clinic.row(desk.dentist, silent, start))))
+    clock.advance(3 * DAY)
+    assert await clinic.store.reminders.remind(2 * DAY, clock.now() - HOUR, clock.now()) == 0

@@ -50,7 +50,7 @@ def queue(database: Path, template: Template, messages: int) -> None:
     statements = []
     for number in range(messages):
         patient = template.people.patients[number % len(template.people.patients)].id
-        start = now + (48 * 60 + 30 * number) * 60_000_000
+        start = now + (96 * 60 + 30 * number) * 60_000_000
         visit = (
             f"('a{number}', '{dentist}', '{patient}', '{kind}', {start}, {start + 1_800_000_000},"
             f" 0, 0, 'confirmed', 1, 0, 'patient', {now}, {now}, 'p', '{patient}')"

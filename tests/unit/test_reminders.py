@@ -1,0 +1,90 @@
+"""When reminders are looked for, and that none is missed."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from actors.domain.notices import is_worth_reminding, reminder_delay
+from hub.messages.reminders import Reminders
+from hub.messages.settings import MessageSettings
+from tests.unit.calendars import NOW, row
+
+DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
+START = datetime(2027, 3, 8, 9, tzinfo=UTC)
+
+
+class Windows:
+    """Records which windows are looked at; ``found`` reminders are in the next one."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[timedelta, datetime, datetime]] = []
+        self.found = 0
+
+    async def remind(self, lead: timedelta, since: datetime, now: datetime) -> int:
+        self.seen.append((lead, since, now))
+        found, self.found = self.found, 0
+        return found
+
+
+async def test_the_first_look_reaches_back_and_later_ones_overlap() -> None:
+    windows = Windows()
+    reminders = Reminders(windows, [2 * DAY, 3 * HOUR])
+    windows.found = 1
+    assert await reminders.queue_due(NOW)
+    assert windows.seen == [
+        (2 * DAY, NOW - 12 * HOUR, NOW),
+        (3 * HOUR, NOW - 1.5 * HOUR, NOW),
+    ]
+    windows.seen.clear()
+    assert not await reminders.queue_due(NOW + timedelta(seconds=19))
+    assert windows.seen == []
+    later = NOW + MINUTE
+    assert not await reminders.queue_due(later)
+    assert windows.seen == [(lead, NOW - 2 * MINUTE, later) for lead in (2 * DAY, 3 * HOUR)]
+
+
+async def test_after_another_node_all_are_looked_at_again() -> None:
+    windows = Windows()
+    reminders = Reminders(windows, [2 * DAY])
+    await reminders.queue_due(NOW)
+    reminders.forget()
+    await reminders.queue_due(NOW + timedelta(seconds=1))
+    assert windows.seen[-1][1] == NOW + timedelta(seconds=1) - 12 * HOUR
+
+
+async def test_a_clock_that_was_set_back_stops_nothing() -> None:
+    windows = Windows()
+    reminders = Reminders(windows, [2 * DAY])
+    await reminders.queue_due(NOW)
+    await reminders.queue_due(NOW - DAY)
+    assert len(windows.seen) == 2
+
+
+def test_a_reminder_is_late_by_half_of_its_lead_at_most() -> None:
+    assert reminder_delay(3 * HOUR) == 1.5 * HOUR
+    assert reminder_delay(7 * DAY) == 12 * HOUR
+
+
+@pytest.mark.parametrize(
+    ("created", "noticed", "worth"),
+    [
+        (-3 * DAY, None, True),
+        (-3 * DAY, -3 * DAY, True),
+        (-2 * DAY, -2 * DAY, True),
+        (-2 * DAY + MINUTE, None, False),
+        (-3 * DAY, -DAY, False),
+    ],
+)
+def test_who_has_just_heard_of_the_visit_is_not_reminded(
+    created: timedelta, noticed: timedelta | None, worth: bool
+) -> None:
+    visit = replace(row(START), created_at=START + created)
+    at = None if noticed is None else START + noticed
+    assert is_worth_reminding(visit, 2 * DAY, at) is worth
+
+
+@pytest.mark.parametrize("hours", ["0.1", "1000", "soon", "nan"])
+def test_leads_are_checked(hours: str) -> None:
+    with pytest.raises(ValueError, match=r"^reminders_hours "):
+        MessageSettings(reminders_hours=(hours,))
