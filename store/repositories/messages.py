@@ -138,6 +138,7 @@ def _is_replaced() -> sa.ColumnElement[bool]:
         sa.exists(
             sa.select(newer.id).where(
                 newer.appointment_id == _m.appointment_id,
+                newer.patient_id == _m.patient_id,  # the same, and what the index begins with
                 newer.kind.in_(_VISIT_KINDS),
                 sa.tuple_(newer.created_at, newer.id) > sa.tuple_(_m.created_at, _m.id),
             )
