@@ -16,14 +16,20 @@ from api.rest.headers import content_tag, not_modified
 from api.rest.pages import BUILT, page_routes
 from api.rest.responses import json_response
 from api.rest.route_table import ROUTES
+from api.sign_in.deps import SIGN_IN, SignInDeps
+from api.sign_in.routes import sign_in_routes
 
 MAX_LINE_BYTES: Final = 32 * 1024
 """``max_line_size`` and ``max_field_size`` of the runner: a hundred channels with their
 positions fit into one request."""
 
 
-def create_app(deps: AppDeps, chat: ChatDeps, *, screens: Path = BUILT) -> web.Application:
+def create_app(
+    deps: AppDeps, chat: ChatDeps, sign_in: SignInDeps | None = None, *, screens: Path = BUILT
+) -> web.Application:
     """The application of a hub, with all its routes; ``screens``: the folder of built pages.
+
+    Without ``sign_in``, nobody signs in at the hub itself.
 
     Its runner must be given :data:`MAX_LINE_BYTES`, and no access log of aiohttp's:
     the middleware writes one.
@@ -41,6 +47,9 @@ def create_app(deps: AppDeps, chat: ChatDeps, *, screens: Path = BUILT) -> web.A
     app.router.add_get("/health/live", health.live)
     app.router.add_get("/health/ready", health.ready)
     app.router.add_get("/metrics", health.metrics)
+    if sign_in:
+        app[SIGN_IN] = sign_in
+        app.router.add_routes(sign_in_routes())
     app.router.add_routes(page_routes(screens, deps.settings.frame_origins))
 
     async def end_streams(_: web.Application) -> None:

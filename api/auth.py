@@ -16,10 +16,13 @@ from annotated_types import Ge, Le
 from cachetools import LRUCache
 
 from actors.bounds import Positive
+from actors.domain.issuers import HUB
 from actors.domain.principal import Role
 from actors.domain.refusals import InvalidToken
+from actors.domain.sign_in import SessionId
 from actors.ports.clock import Clock
 from actors.services.identity import Claims
+from api.issuer import OWN_KEY, Issuer
 from api.keys import (
     ASYMMETRIC,
     SYMMETRIC,
@@ -94,10 +97,14 @@ class AuthSettings:
 class TokenVerifier:
     """Turns tokens into claims; caches verified tokens until they expire."""
 
-    def __init__(self, settings: AuthSettings, clock: Clock) -> None:
-        """Raises ValueError for settings without any key."""
-        if not settings.has_keys:
+    def __init__(self, settings: AuthSettings, clock: Clock, issuer: Issuer | None = None) -> None:
+        """``issuer``: the hub itself, if people sign in there.
+
+        Raises ValueError if there is no key at all.
+        """
+        if not settings.has_keys and issuer is None:
             raise ValueError("a secret or a JWKS is needed to verify tokens")
+        self._issuer = issuer
         self._settings, self._clock = settings, clock
         self._algorithms = settings.allowed_algorithms
         self._leeway = timedelta(seconds=settings.leeway_s)
@@ -121,7 +128,10 @@ class TokenVerifier:
         """The claims of the token; raises InvalidToken, or Unavailable without keys."""
         claims = self.verified(token)
         if claims is None:
-            claims = await self._decode(token)
+            if self._issuer is not None and self._issuer.issued(token):
+                claims = await self._issuer.verify(token)
+            else:
+                claims = await self._decode(token)
             self._check_end(claims)
             if self.trusts(claims):
                 self._verified[_digest(token)] = claims
@@ -153,22 +163,33 @@ class TokenVerifier:
         """
         if self._keys is not None:
             self._keys.refresh_if_old()
+        if self._issuer is not None:
+            self._issuer.keep_fresh()
 
     def on_rotation(self, callback: Callable[[], None]) -> None:
         """Call ``callback`` whenever keys were added or removed: see :meth:`trusts`."""
         self._on_rotation.append(callback)
 
     def trusts(self, claims: Claims) -> bool:
-        """Whether the key that verified the token is still in the key set."""
+        """Whether the key that verified the token is still in the key set, or its session is on."""
+        if claims.issuer == HUB:
+            return self._issuer is not None and not self._issuer.has_ended(claims.session)
         return claims.key == self._secret_id or (
             self._keys is not None and self._keys.has(claims.key)
         )
 
     async def accepts(self, key_id: str | None) -> bool:
         """Implements :class:`actors.ports.webhooks.TrustedKeys`; may read the key set."""
+        if key_id == OWN_KEY:
+            return self._issuer is not None
         if key_id is None or key_id == self._secret_id:
             return key_id is not None
         return self._keys is not None and await self._keys.holds(key_id, self._algorithms)
+
+    def end_session(self, session: SessionId) -> None:
+        """Accept the tokens of a session of this hub no more."""
+        if self._issuer is not None:
+            self._issuer.end_session(session)
 
     @property
     def keys_status(self) -> KeysStatus:
@@ -178,6 +199,8 @@ class TokenVerifier:
     async def close(self) -> None:
         if self._keys is not None:
             await self._keys.close()
+        if self._issuer is not None:
+            await self._issuer.close()
 
     async def _decode(self, token: str) -> Claims:
         """The claims of a genuine token that is already valid by the hub's clock."""
@@ -240,6 +263,8 @@ class TokenVerifier:
             raise InvalidToken("not yet valid")
 
     def _check_end(self, claims: Claims) -> None:
+        if self._issuer is not None and self._issuer.has_ended(claims.session):
+            raise InvalidToken("its session has ended")
         if self._clock.now() - self._leeway >= claims.expires_at:
             raise InvalidToken("expired")
 

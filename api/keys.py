@@ -9,7 +9,7 @@ import hashlib
 import ipaddress
 import math
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -79,7 +79,10 @@ class JwksKeys:
         min_interval_s: float = 5.0,
         timeout_s: float = JWKS_TIMEOUT_S,
         on_change: Callable[[], None] = lambda: None,
+        fetch: Callable[[], Awaitable[bytes]] | None = None,
     ) -> None:
+        """``fetch`` reads a set that is neither a file nor at an address."""
+        self._read_text = fetch or self._fetch
         self._source, self._clock = source, clock
         self._refresh_s, self._max_age_s = refresh_s, max_age_s
         self._min_interval_s = min_interval_s
@@ -137,6 +140,11 @@ class JwksKeys:
         if self._refreshing is None or self._refreshing.done():
             self._refreshing = asyncio.create_task(self._read(), name="jwks-refresh")
 
+    async def refresh(self) -> None:
+        """Read the set now. A failure is logged, and the keys that there are stay."""
+        self._tried_at = -math.inf
+        await self._read()
+
     async def close(self) -> None:
         """Cancel the read in the background."""
         if self._refreshing is not None:
@@ -156,9 +164,9 @@ class JwksKeys:
                 return
             self._tried_at = self._clock.monotonic()
             try:
-                text = await self._fetch()
+                text = await self._read_text()
                 keys = parse_keys(text) if text != self._text else self._keys
-            except (OSError, ValueError, aiohttp.ClientError, TimeoutError) as error:
+            except (OSError, ValueError, aiohttp.ClientError, TimeoutError, Unavailable) as error:
                 self._failed = True
                 why = f"{type(error).__name__}: {error}"[:200]
                 log.warning("jwks_unreadable", source=_shown(self._source), reason=why)

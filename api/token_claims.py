@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 from typing import Final, TypeAlias, TypeGuard
 
 from actors.domain.contact import PHONE_FORM, email_address
-from actors.domain.issuers import HUB_SUBJECT_PREFIX
+from actors.domain.issuers import HUB, HUB_SUBJECT_PREFIX
 from actors.domain.principal import Role
 from actors.domain.refusals import InvalidToken
+from actors.domain.sign_in import SessionId
 from actors.domain.text import name_in
 from actors.services.identity import Claims
 from api.schemas.fields import MAX_NAME_CHARS, MAX_SUBJECT_CHARS
@@ -18,8 +19,25 @@ ROLES: Final = frozenset({Role.PATIENT, Role.DENTIST, Role.STAFF, Role.CHATBOT, 
 """``system`` is the hub itself, and never in a token."""
 
 
+def own_claims(payload: Payload, *, key: str) -> Claims:
+    """The claims of a token that the hub itself issued."""
+    subject, session = payload["sub"], payload.get("sid")
+    if not _is_subject(subject) or not subject.startswith(HUB_SUBJECT_PREFIX):
+        raise InvalidToken("sub")
+    if not isinstance(session, str):
+        raise InvalidToken("sid")
+    return Claims(
+        issuer=HUB,
+        subject=subject,
+        role=_role(payload.get("role")),
+        expires_at=numeric_date(payload["exp"]),
+        key=key,
+        session=SessionId(session),
+    )
+
+
 def claims_of(payload: Payload, *, role_claim: str, key: str) -> Claims:
-    """``key`` is the name of the key that verified the token."""
+    """Of a token of another issuer. ``key`` is the name of the key that verified it."""
     subject, actor = payload["sub"], _actor(payload)
     role = _role(claim_at(payload, role_claim))
     if not _is_subject(subject) or subject.startswith(HUB_SUBJECT_PREFIX):

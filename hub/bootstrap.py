@@ -10,12 +10,15 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 from actors.calendar.alarms import Alarms
+from actors.domain.sign_in import TOKEN_LIFE
 from actors.ports.clock import Clock, NewId
 from actors.relay.committed_events import CommittedEvents
 from actors.services.services import Services
 from actors.tasks import Work
+from api.issuer import LEEWAY_MAX
 from api.schemas import render
 from hub import clock as system
 from hub.background import every, running
@@ -37,6 +40,10 @@ _SWEEP_EVERY_S = 0.5
 _STATUS_EVERY_S = 1.0
 _KEY_CHECK_EVERY_S = 0.5
 """How often the age of the key set is checked; ``auth.jwks_refresh_s`` limits it."""
+
+_SIGN_IN_EVERY_S = 600.0
+_SESSIONS_KEPT = timedelta(days=30)
+"""How long the record of a session is kept after its end."""
 
 _CONSENT_CHECK_EVERY_S = 10.0
 """How often connections of chatbots are checked for a consent that has expired."""
@@ -132,6 +139,11 @@ def _services(core: Core, cluster: Cluster | None) -> Services:
 async def _start(hub: Hub) -> None:
     """Resume what an earlier process left: holds to expire, and events to broadcast."""
     core, is_alone = hub.core, hub.cluster is None
+    if core.issuer is not None:
+        await core.issuer.start()
+        since = core.base.clock.now() - TOKEN_LIFE - LEEWAY_MAX
+        for session in await core.base.store.sessions.ended_since(since):
+            core.issuer.end_session(session)
     if is_alone:  # in a cluster, each node has the holds of its own calendars
         for due in await core.base.store.calendars.live_holds():
             core.alarms.add(due)
@@ -149,6 +161,11 @@ def _background(hub: Hub) -> tuple[Work, ...]:
     def sends_messages() -> bool:
         return cluster is None or cluster.membership.is_placed_here("messages")
 
+    async def tend_sign_in() -> None:
+        if core.issuer is not None:
+            await core.issuer.rotate()
+            await base.store.sessions.forget(base.clock.now() - _SESSIONS_KEPT)
+
     work = (
         core.alarms.run(hub.services.bookings.expire),
         every(_SWEEP_EVERY_S, core.registry.sweep),
@@ -157,6 +174,7 @@ def _background(hub: Hub) -> tuple[Work, ...]:
         every(base.config.realtime.position_interval_s, hub.edge.realtime.send_positions),
         every(_STATUS_EVERY_S, lambda: hub.edge.realtime.publish_status(hub.status())),
         every(retention.sweep_minutes * 60, delete_expired_rows),
+        every(_SIGN_IN_EVERY_S, tend_sign_in),
     )
     sending: tuple[Work, ...] = ()
     if hub.messages:

@@ -33,12 +33,14 @@ from actors.services.practices import Practices
 from actors.services.records import Records
 from actors.services.replays import Replays
 from actors.services.services import Services
+from actors.services.sign_ins import SignIns
 from actors.services.stored_bytes import StoredBytes
 from actors.services.suspension import Suspension
 from actors.services.webhooks import Webhooks
 from actors.tasks import Spawn, Tasks
 from actors.turns import Turns
 from api.auth import TokenVerifier
+from api.issuer import Issuer
 from api.ratelimit import RateLimiter
 from api.realtime.rooms.broadcaster import RoomBroadcaster
 from api.realtime.rooms.deps import RoomsContext
@@ -84,6 +86,7 @@ class Core:
     identity: Identity
     consents: ConsentCheck
     verifier: TokenVerifier
+    issuer: Issuer | None
     alarms: Alarms
     registry: Registry
     dispatcher: Dispatcher
@@ -154,7 +157,8 @@ def _core(
         consents,
         adopt_by_email=config.adopts_by_email,
     )
-    verifier = TokenVerifier(config.auth, clock)
+    issuer = _issuer(base)
+    verifier = TokenVerifier(config.auth, clock, issuer)
     revocations = Revocations(verifier, identity, spawn)
     dispatcher = _dispatcher(base, DeliveryRights(directory, consents, verifier, clock))
     verifier.on_rotation(dispatcher.recheck)
@@ -179,12 +183,27 @@ def _core(
         identity=identity,
         consents=consents,
         verifier=verifier,
+        issuer=issuer,
         alarms=alarms,
         registry=registry,
         dispatcher=dispatcher,
         relay=relay,
         context=context,
         presence=PresenceRegistry(base.new_id),
+    )
+
+
+def _issuer(base: Base) -> Issuer | None:
+    """The hub as an issuer of tokens, if people sign in there."""
+    settings = base.config.sign_in
+    if not settings.enabled:
+        return None
+    return Issuer(
+        base.config.server.public_url,
+        base.store.signing_keys,
+        base.clock,
+        key_life=timedelta(days=settings.key_days),
+        password=settings.key_password,
     )
 
 
@@ -283,6 +302,7 @@ def build_services(core: Core, calendars: Calendars, connections: Connections) -
         webhooks=_webhooks(core, access),
         suspension=suspension,
         consents=_consents(core, connections, suspension),
+        sign_ins=_sign_ins(core, connections),
     )
 
 
@@ -322,6 +342,20 @@ def _webhooks(core: Core, access: ChannelAccess) -> Webhooks:
         clock=core.base.clock,
         old_secret_kept=timedelta(hours=config.webhooks.old_secret_hours),
         lifetime=timedelta(days=config.webhooks.lifetime_days),
+    )
+
+
+def _sign_ins(core: Core, connections: Connections) -> SignIns:
+    base, settings = core.base, core.base.config.sign_in
+    return SignIns(
+        base.store.sessions,
+        base.store.accounts,
+        core.directory,
+        connections,
+        base.clock,
+        base.new_id,
+        idle=timedelta(hours=settings.idle_hours),
+        life=timedelta(days=settings.session_days),
     )
 
 

@@ -20,6 +20,7 @@ from api.realtime.socketio import Realtime
 from api.realtime.sse.streams import EventStreams
 from api.realtime.supabase import Supabase
 from api.rest.commands import COMMANDS
+from api.sign_in.deps import SIGN_IN_BURST, SIGN_IN_RATE_PER_S, SignInDeps
 from hub.bootstrap_core import Base, Core
 from hub.chat import chat_deps
 from hub.telemetry.figures import CALENDARS_SHOWN, About, Figures, Load, busiest_first
@@ -61,7 +62,8 @@ async def open_edge(core: Core, services: Services, errors: RecentErrors) -> Asy
     async with chat_deps(
         config.chat, auth_secret=config.auth.secret, monotonic=base.clock.monotonic
     ) as chat:
-        app = create_app(_app_deps(core, deps, streams, health), chat)
+        sign_in = _sign_in_deps(core, services)
+        app = create_app(_app_deps(core, deps, streams, health), chat, sign_in)
         realtime.attach(app)
         supabase.attach(app)
         yield Edge(
@@ -74,6 +76,21 @@ async def open_edge(core: Core, services: Services, errors: RecentErrors) -> Asy
                 base.metrics, gauges, base.clock, health=health, about=about, errors=errors
             ),
         )
+
+
+def _sign_in_deps(core: Core, services: Services) -> SignInDeps | None:
+    if core.issuer is None:
+        return None
+    return SignInDeps(
+        public_url=core.base.config.server.public_url,
+        issuer=core.issuer,
+        sign_ins=services.sign_ins,
+        limiter=RateLimiter(
+            rate_per_s=SIGN_IN_RATE_PER_S,
+            burst=SIGN_IN_BURST,
+            monotonic=core.base.clock.monotonic,
+        ),
+    )
 
 
 def _realtime_deps(core: Core, services: Services) -> RealtimeDeps:

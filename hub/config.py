@@ -13,6 +13,7 @@ from actors.calendar.settings import ActorSettings, ReservationSettings
 from actors.relay.settings import RelaySettings
 from actors.services.chatbot_settings import ChatbotSettings
 from actors.services.practice_settings import PracticeSettings
+from actors.services.sign_in_settings import SignInSettings
 from api.auth import MIN_SECRET_BYTES, AuthSettings
 from api.http.settings import ServerSettings
 from api.realtime.rooms.settings import RealtimeSettings
@@ -35,6 +36,7 @@ class Config:
     practice: PracticeSettings = field(default_factory=PracticeSettings)
     database: DatabaseSettings = field(default_factory=DatabaseSettings)
     auth: AuthSettings = field(default_factory=AuthSettings)
+    sign_in: SignInSettings = field(default_factory=SignInSettings)
     api: ApiSettings = field(default_factory=ApiSettings)
     realtime: RealtimeSettings = field(default_factory=RealtimeSettings)
     webhooks: WebhookSettings = field(default_factory=WebhookSettings)
@@ -56,6 +58,11 @@ class Config:
             raise ConfigError(
                 "messages.enabled needs a way to send: set mail.server and mail.sender"
             )
+        if self.sign_in.enabled and not self.server.public_url:
+            raise ConfigError(
+                "sign_in.enabled needs server.public_url, the address of the hub for browsers,"
+                ' such as "https://clinic.example"'
+            )
         if self.redis.url and not is_postgresql(parse_url(self.database.url)):
             raise ConfigError(
                 "redis.url makes several processes one hub, on one PostgreSQL: set database.url"
@@ -69,12 +76,13 @@ class Config:
 
     @property
     def adopts_by_email(self) -> bool:
-        """Whether tokens adopt records by e-mail address: yes, unless it is set."""
-        return self.auth.adopt_by_email is not False
+        """Whether tokens adopt records by e-mail address: unless people sign in here, or as set."""
+        adopts = self.auth.adopt_by_email
+        return not self.sign_in.enabled if adopts == "" else adopts
 
     def require_keys(self) -> None:
         """Raise :class:`ConfigError` unless the hub can verify tokens."""
-        if not self.auth.has_keys:
+        if not (self.auth.has_keys or self.sign_in.enabled):
             raise ConfigError(
                 "No key to verify tokens with: set auth.secret (CHAIRSIDE_AUTH_SECRET,"
                 f" {MIN_SECRET_BYTES} bytes or more) or auth.jwks (a file or an https address)"

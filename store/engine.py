@@ -19,6 +19,7 @@ from actors.ports.events import EventLog, EventPublisher
 from actors.ports.practices import PracticeReads
 from actors.ports.profiles import Profiles
 from actors.ports.rendering import Render
+from actors.ports.sign_in import AccountStore, SessionStore, SigningKeyStore
 from store.commit.event_rows import CommitContext
 from store.migrations.migrate import check_schema
 from store.postgres.opening import asyncpg_dialect, open_postgres
@@ -32,6 +33,11 @@ from store.repositories.profiles import ProfileRepository
 from store.repositories.records import RecordRepository
 from store.repositories.reminders import ReminderRepository
 from store.repositories.retention import RetentionRepository
+from store.repositories.sign_in import (
+    AccountRepository,
+    SessionRepository,
+    SigningKeyRepository,
+)
 from store.repositories.webhooks import WebhookRepository
 from store.settings import DatabaseSettings
 from store.sql.prepared import once
@@ -63,6 +69,9 @@ class Store:
     consents: ConsentReads
     messages: MessageRepository
     reminders: ReminderRepository
+    sessions: SessionStore
+    accounts: AccountStore
+    signing_keys: SigningKeyStore
     retention: RetentionRepository
     stats: WriterStats
     _writer: Writer
@@ -133,6 +142,9 @@ async def open_store(
             consents=ConsentRepository(readers),
             messages=MessageRepository(writer, readers, commits, clock),
             reminders=ReminderRepository(writer, readers, commits),
+            sessions=SessionRepository(writer, readers, sql),
+            accounts=AccountRepository(writer, readers, sql),
+            signing_keys=SigningKeyRepository(writer, sql),
             retention=RetentionRepository(writer, sql),
             stats=writing.stats,
             _writer=writer,

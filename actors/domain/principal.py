@@ -4,6 +4,7 @@ from dataclasses import field
 from enum import StrEnum
 
 from actors.domain.ids import DentistId, PracticeId, ProfileId
+from actors.domain.issuers import HUB_SUBJECT_PREFIX
 from actors.domain.refusals import Forbidden
 from actors.domain.values import value
 
@@ -40,6 +41,13 @@ class Principal:
 
     colleagues: tuple[DentistId, ...] = field(default=(), compare=False)
     """Of a dentist who sees all patients of the practice: its dentists, themselves included."""
+
+    @property
+    def account(self) -> str | None:
+        """The id of the account that signed in at the hub itself."""
+        if not self.subject.startswith(HUB_SUBJECT_PREFIX):
+            return None
+        return self.subject.removeprefix(HUB_SUBJECT_PREFIX)
 
     @property
     def sight(self) -> PracticeId | None:

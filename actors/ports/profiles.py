@@ -9,6 +9,7 @@ from actors.domain.issuers import IssuedSubject
 from actors.domain.likeness import Traits
 from actors.domain.principal import Principal
 from actors.domain.profile import Profile
+from actors.domain.sign_in import SessionId
 from actors.domain.values import value
 
 FOUND_MAX: Final = 500
@@ -131,6 +132,13 @@ class Connections(Protocol):
 
         Raises :class:`~actors.domain.refusals.Unavailable` if a node did not answer. The
         connections at all other nodes have been ended then, and the call can be repeated.
+        """
+        ...
+
+    async def end_session(self, session: SessionId) -> None:
+        """End the connections of a session, and accept its tokens no more.
+
+        Raises Unavailable as ``end`` does.
         """
         ...
 

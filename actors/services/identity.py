@@ -10,6 +10,7 @@ from actors.domain.issuers import EXTERNAL, IssuedSubject
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import UNNAMED, Profile
 from actors.domain.refusals import Forbidden, ValidationFailed, VersionConflict
+from actors.domain.sign_in import SessionId
 from actors.domain.values import value
 from actors.ports.profiles import Profiles
 from actors.services.caller import Caller
@@ -35,6 +36,8 @@ class Claims:
     expires_at: datetime
     key: str = ""
     """The id of the key that verified it, of a public key or of the shared secret."""
+    session: SessionId | None = None
+    """In which the hub itself issued it."""
 
     @property
     def identity(self) -> IssuedSubject:

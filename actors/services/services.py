@@ -17,6 +17,7 @@ from actors.services.people import People
 from actors.services.practice_patients import PracticePatients
 from actors.services.practices import Practices
 from actors.services.replays import Replays
+from actors.services.sign_ins import SignIns
 from actors.services.suspension import Suspension
 from actors.services.webhooks import Webhooks
 from actors.turns import Turns
@@ -43,5 +44,6 @@ class Services:
     webhooks: Webhooks
     suspension: Suspension
     consents: Consents
+    sign_ins: SignIns
     turns: Turns = field(default_factory=Turns)
     """Of long computations, also those of the caller."""

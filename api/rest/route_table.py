@@ -14,6 +14,7 @@ from api.rest import (
     people,
     practices,
     reservations,
+    sessions,
     webhooks,
 )
 from api.rest.chat import chat
@@ -27,6 +28,7 @@ ROUTES: Final[Mapping[str, Routes]] = {
     "Practices": practices.ROUTES,
     "Imports": imports.ROUTES,
     "Consents": consents.ROUTES,
+    "Sessions": sessions.ROUTES,
     "Appointment types": catalog.ROUTES,
     "Changes": changes.ROUTES,
     "Webhooks": webhooks.ROUTES,
@@ -41,6 +43,7 @@ TAGS: Final[Mapping[str, str]] = {
     "Practices": "Where dentists and staff work, and when that is closed.",
     "Imports": "The patients of a practice as a file.",
     "Consents": "Which chatbots may act for a patient.",
+    "Sessions": "Where people are signed in at the hub itself.",
     "Appointment types": "What can be booked, and how long it takes.",
     "Changes": "Events of channels: those missed, or live as a stream.",
     "Webhooks": "Events sent by POST requests to servers that cannot hold a stream.",

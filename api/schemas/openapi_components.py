@@ -13,6 +13,7 @@ from api.schemas import (
     practices,
     resources,
     schedule,
+    sessions,
     webhooks,
 )
 from api.schemas.resources import AUTHOR
@@ -45,6 +46,7 @@ RESOURCES: Final[Mapping[str, type[Schema]]] = {
     "ReportLine": imports.ReportLineSchema,
     "ImportReport": imports.ImportReportSchema,
     "Consent": consents.ConsentSchema,
+    "Session": sessions.SessionSchema,
     "Webhook": webhooks.ShownWebhookSchema,
     "WebhookDelivery": webhooks.DeliverySchema,
     "WebhookAttempt": webhooks.AttemptSchema,
@@ -155,6 +157,7 @@ FORMS: Final[Mapping[str, Form]] = {
         positions=_list(ref("Position")),
     ),
     "WebhookPage": _page(ref("Webhook")),
+    "Sessions": _object(data=_list(ref("Session"))),
     "Consents": _object(data=_list(ref("Consent")), assumed={"type": "boolean"}),
     "PracticePage": _page(ref("Practice")),
     "Suspects": _object(data=_list(ref("Suspect"))),

@@ -138,6 +138,17 @@ def export_params(by: Principal, at: datetime, request_id: str) -> dict[str, obj
     }
 
 
+def session_params(
+    by: Principal, at: datetime, request_id: str, session: str, action: str
+) -> dict[str, object]:
+    """A session began, ended, or was ended because of a secret that was used again."""
+    return _entry(by, at, request_id) | {
+        "action": f"session.{action}",
+        "resource_kind": "session",
+        "resource_id": session,
+    }
+
+
 def webhook_params(
     by: Principal, at: datetime, request_id: str, webhook: Webhook
 ) -> dict[str, object]:

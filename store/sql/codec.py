@@ -26,9 +26,11 @@ from actors.domain.schedule import (
     WeeklyRule,
     Window,
 )
+from actors.domain.sign_in import Account, Session, SessionSecrets
 from actors.domain.webhook import DeliveryProgress, Webhook
 from actors.ports.calendars import StoredReply
 from actors.ports.events import EventRecord
+from actors.ports.sign_in import SigningKey
 from actors.ports.webhooks import WebhookDelivery
 from store.sql import schema
 from store.sql.row_mapper import RowMapper
@@ -143,6 +145,10 @@ WEBHOOK = RowMapper(
 PROGRESS = RowMapper(DeliveryProgress, schema.webhook_cursors)
 CONSENT = RowMapper(Consent, schema.consents)
 MESSAGE = RowMapper(Message, schema.messages)
+ACCOUNT = RowMapper(Account, schema.accounts)
+SESSION = RowMapper(Session, schema.sessions)
+SESSION_SECRETS = RowMapper(SessionSecrets, schema.session_secrets)
+SIGNING_KEY = RowMapper(SigningKey, schema.signing_keys)
 DELIVERY = RowMapper(WebhookDelivery, schema.webhook_deliveries)
 
 

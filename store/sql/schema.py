@@ -107,6 +107,52 @@ identities = sa.Table(
     sa.PrimaryKeyConstraint("issuer", "subject"),
 )
 
+accounts = sa.Table(
+    "accounts",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("name", sa.Text),
+    sa.Column("created_at", Instant, nullable=False),
+)
+
+# A copy of the hub elsewhere has other sessions and keys, so they are not dumped.
+sessions = sa.Table(
+    "sessions",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("account_id", sa.Text, sa.ForeignKey("accounts.id"), nullable=False, index=True),
+    sa.Column("method", sa.Text, nullable=False),
+    sa.Column("device", sa.Text, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("used_at", Instant, nullable=False),
+    sa.Column("ends_at", Instant, nullable=False, index=True),
+    sa.Column("ended_at", Instant, index=True),
+    info={"dumped": False},
+)
+
+session_secrets = sa.Table(
+    "session_secrets",
+    metadata,
+    sa.Column("session_id", sa.Text, sa.ForeignKey("sessions.id"), primary_key=True),
+    sa.Column("handle_hash", sa.Text, nullable=False, unique=True),
+    sa.Column("secret_hash", sa.Text, nullable=False),
+    sa.Column("previous_hash", sa.Text),
+    sa.Column("rotation_key", sa.Text, nullable=False),
+    sa.Column("rotated_at", Instant, nullable=False),
+    info={"dumped": False},
+)
+
+signing_keys = sa.Table(
+    "signing_keys",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("private_key", sa.Text, nullable=False),
+    sa.Column("public_key", sa.Text, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    info={"dumped": False},
+)
+
 LINKED = "linked"
 """The ``source`` of a patient whom the hub knew before the practice."""
 

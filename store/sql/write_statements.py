@@ -11,6 +11,7 @@ from store.sql.codec import APPOINTMENT, APPOINTMENT_TYPE, LIVE_ROW, PROFILE, ST
 from store.sql.event_statements import EventStatements
 from store.sql.message_statements import MessageStatements
 from store.sql.prepared import NO_OFFSET, ONE, StatementSet, columns_of
+from store.sql.sign_in_statements import SignInStatements
 from store.sql.types import TextList, each_of
 from store.sql.webhook_statements import WebhookStatements
 
@@ -36,6 +37,7 @@ class WriteStatements(StatementSet):
         self.events = EventStatements(dialect)
         self.webhooks = WebhookStatements(dialect)
         self.messages = MessageStatements(dialect)
+        self.sign_in = SignInStatements(dialect)
 
     def _fences(self) -> None:
         c, n = schema.calendars.c, schema.nodes.c
@@ -43,6 +45,7 @@ class WriteStatements(StatementSet):
         opened = (c.dentist_id, c.fence, c.schedule, c.schedule_version)
         # Succeeds only where the hub can write: not on a standby, not on a full disk.
         self.lock_hub = self._build(sa.select(schema.hub.c.id).with_for_update(read=True))
+        self.lock_hub_alone = self._build(sa.select(schema.hub.c.id).with_for_update())
         # Locks the row as an UPDATE would, and writes no page. SQLite needs no row locks,
         # because a write transaction locks the whole database. The order prevents deadlocks.
         locking = sa.select(c.dentist_id, c.fence).where(this).order_by(c.dentist_id)

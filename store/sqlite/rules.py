@@ -29,6 +29,8 @@ def facts(principal: Principal | None) -> Mapping[str, str]:
     if principal is None:
         return {}
     known = {"role": str(principal.role), "scope": principal.scope}
+    if account := principal.account:
+        known["account"] = account
     if principal.role is Role.DENTIST:  # staff may work elsewhere later
         known["recorder"] = f"{principal.role}:{principal.subject}"
     if principal.works_at_practice and principal.practice:
@@ -184,6 +186,11 @@ RULES: Mapping[str, Rule] = {
     "profiles": _PROFILES,
     # The hub alone matches tokens with people.
     "identities": _no_one("issuer"),
+    "accounts": _no_one("id"),
+    # Sessions are for those who signed in, and for admins; what a browser keeps is for nobody.
+    "sessions": Rule(rows=f"{_ROLE} = 'admin' OR account_id = {_is('account')}"),
+    "session_secrets": _no_one("session_id"),
+    "signing_keys": _no_one("id"),
     # The ids of events tell how much was written between two of them.
     "event_channels": Rule(rows=_OF_CHANNEL, columns={"event": "event <> event"}),
     "event_log": _no_one("epoch"),

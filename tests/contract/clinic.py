@@ -95,6 +95,13 @@ class Postbox:
         return [record for batch in self.batches for record in batch]
 
 
+def deactivated(profile: Profile) -> ProfileSaved:
+    """The person is not active any more."""
+    return ProfileSaved(
+        before=profile, after=replace(profile, active=False, version=profile.version + 1)
+    )
+
+
 async def settle() -> None:
     """Let the callbacks that a commit scheduled run."""
     for _ in range(5):

@@ -67,6 +67,8 @@ class World:
             "sue": staff(self.sue, self.ann),
             "tom": staff(self.tom, self.bob),
             "staff without practice": Principal(role=Role.STAFF, subject="?"),
+            "pat, signed in here": replace(patient(self.pat), subject="chairside:one"),
+            "pat of an equal subject": replace(patient(self.pat), subject="one"),
             "admin": ADMIN,
             "bot": BOT,
             "bot for pat": acting(BOT, self.pat),
@@ -196,6 +198,13 @@ async def _deliver_some(clinic: Clinic) -> None:
 def _share(database: Database) -> None:
     """As if nodes shared it, on either engine: something to hide."""
     at = "to_timestamp(0)" if database.url.startswith("postgresql") else "0"
+    for each in ("one", "two"):
+        database.query(f"INSERT INTO accounts VALUES ('{each}', 'patient', NULL, {at})")
+        values = f"'{each}', '{each}', 'passkey', 'x', {at}, {at}, {at}, NULL"
+        database.query(f"INSERT INTO sessions VALUES ({values})")
+        secrets = f"'{each}', 'handle of {each}', 'x', NULL, 'x', {at}"
+        database.query(f"INSERT INTO session_secrets VALUES ({secrets})")
+    database.query(f"INSERT INTO signing_keys VALUES ('k', 'x', 'x', {at})")
     database.query("INSERT INTO cluster (id, epoch, key) VALUES (1, 1, 'a secret')")
     database.query(
         "INSERT INTO nodes (id, name, address, state, version, joined_at, lease_until)"
@@ -284,6 +293,10 @@ MAY_SEE: dict[str, Callable[[World, Principal, Row], bool]] = {
     "event_channels": lambda _, who, row: may_join(who, Channel(row["channel"])),
     "event_log": lambda *_: False,
     "hub": lambda *_: True,
+    "accounts": lambda *_: False,
+    "session_secrets": lambda *_: False,
+    "sessions": lambda _, who, row: who.role == "admin" or row["account_id"] == who.account,
+    "signing_keys": lambda *_: False,
     "identities": lambda *_: False,
     "idempotency_keys": lambda _, who, row: row["scope"] == who.scope,
     "messages": _message,

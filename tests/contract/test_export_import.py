@@ -13,7 +13,9 @@ import pytest
 
 from actors.domain.appointment import Status
 from actors.domain.events import RowEvent
+from actors.domain.principal import Role
 from actors.domain.schedule import Closure
+from actors.domain.sign_in import Account, AccountId
 from actors.ports.commits import StoreUnavailable
 from store.engine import open_store
 from store.migrations import seal
@@ -126,6 +128,10 @@ async def fill(database: Database, clock: FakeClock, *, people: int = 3) -> None
         await store.profiles.record_search(ADMIN_USER, "r", 1)
         await add_webhook(clinic, ADMIN_USER)
         await add_consent(clinic, pats[0])
+        admin_of_hub = Account(
+            id=AccountId(new_id()), role=Role.ADMIN, name="Özge", created_at=clock.now()
+        )
+        await store.accounts.add(admin_of_hub, None)
         row = turns[0].events[0]
         assert isinstance(row, RowEvent)
         await add_message(clinic, row.after)

@@ -257,6 +257,7 @@ class World:
                     webhooks=cast("Any", None),
                     suspension=cast("Any", None),
                     consents=cast("Any", None),
+                    sign_ins=cast("Any", None),
                 ),
                 context=RoomsContext(
                     rooms=rooms,

@@ -43,7 +43,7 @@ from tests.support.ids import SerialIds
 from tests.support.postgres import ADMIN, postgres_server
 
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]
-REVISIONS = tuple(f"{number:04}" for number in range(1, 28))
+REVISIONS = tuple(f"{number:04}" for number in range(1, 29))
 """What was once the newest. A new migration adds the one before it here."""
 DENTIST = Principal(role=Role.DENTIST, subject="sub-d", person=ProfileId("d"))
 MINE = DentistId(ProfileId("d"))
@@ -482,6 +482,7 @@ _ROWS: Rows = {
             consent='{"email": [false, null, null], "sms": [false, null, null]}',
         ),
     ],
+    "accounts": [{"id": "o", "role": "admin", "name": "Öz", "created_at": SEEN}],
     "identities": [{"issuer": "auth", "subject": "sub-d", "profile_id": "d", "created_at": SEEN}],
     "calendars": [
         {

@@ -9,7 +9,7 @@ from hub.config_reader import settings_of
 PAGE = (Path(__file__).parents[2] / "docs/security.md").read_text(encoding="utf-8")
 SETTINGS = PAGE.partition("## What is bounded by which setting")[2].partition("\n## ")[0]
 BOUND = dict(re.findall(r"^\| `([a-z_.]+)` \| ([0-9.]+) \|", SETTINGS, re.MULTILINE))
-NAMED = re.findall(r"`([a-z]+\.[a-z_]+)`", SETTINGS)
+NAMED = re.findall(r"`([a-z_]+\.[a-z_]+)`", SETTINGS)
 
 
 def test_every_setting_is_listed_once() -> None:

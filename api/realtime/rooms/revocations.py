@@ -8,6 +8,7 @@ as it would no longer be admitted:
 * its person, or the patient that a chatbot acts for, was deleted, has another role, is not
   active any more, or belongs to another token;
 * a dentist has got a practice, staff work at another one, or theirs has another calendar;
+* the session in which its token was issued has ended;
 * an admin ends all connections of the person.
 
 Which channels a connection may join follows from its principal alone. So a connection whose
@@ -24,6 +25,7 @@ from actors.domain.channels import PRACTICE_PREFIX, USER_PROFILE_PREFIX
 from actors.domain.ids import ProfileId
 from actors.domain.principal import Principal
 from actors.domain.refusals import ConsentRequired, Forbidden, NotFound, Unavailable
+from actors.domain.sign_in import SessionId
 from actors.ports.commits import StoreUnavailable
 from actors.ports.events import EventRecord
 from actors.services.identity import Claims, Identity
@@ -134,6 +136,13 @@ class Revocations:
         """End all connections in this person's name, also those of a chatbot that acts for them."""
         for connection in list(self._of.get(person, ())):
             self._revoke(connection, "dismissed")
+
+    async def end_session(self, session: SessionId) -> None:
+        """End the connections whose token was issued in this session; accept its tokens no more."""
+        self._verifier.end_session(session)
+        for connection in list(self._ends):
+            if connection.claims.session == session:
+                self._revoke(connection, "session")
 
     async def recheck(self, person: ProfileId) -> None:
         """End the connections in this person's name whose right is gone; read it again first."""

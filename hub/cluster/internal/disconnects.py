@@ -1,4 +1,4 @@
-"""Ends a person's connections at every node, by a request to each."""
+"""Ends the connections of a person or a session at every node, by a request to each."""
 
 import asyncio
 from typing import Final
@@ -7,6 +7,7 @@ import structlog
 
 from actors.domain.ids import ProfileId
 from actors.domain.refusals import Refusal, Unavailable
+from actors.domain.sign_in import SessionId
 from actors.ports.profiles import Connections
 from hub.cluster.internal.codec import JsonObject, from_json
 from hub.cluster.internal.node_client import NoAnswer, NodeClient, NotOwner, NotSent
@@ -41,12 +42,19 @@ class ClusterConnections:
         await self._local.end(person)
         await self._at_others({"person": person})
 
+    async def end_session(self, session: SessionId) -> None:
+        await self._local.end_session(session)
+        await self._at_others({"session": session})
+
     async def recheck(self, person: ProfileId) -> None:
         await self._local.recheck(person)
         await self._at_others({"person": person, "only_lost": True})
 
     async def serve(self, request: JsonObject) -> JsonObject:
-        """Another node's request to end a person's connections here."""
+        """Another node's request to end the connections of a session or a person here."""
+        if "session" in request:
+            await self._local.end_session(SessionId(from_json(request["session"], str)))
+            return {}
         person = ProfileId(from_json(request["person"], str))
         if request.get("only_lost"):
             await self._local.recheck(person)

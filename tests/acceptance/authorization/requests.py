@@ -79,6 +79,10 @@ def _hooks(path: str, **more: Any) -> dict[str, Build]:
     }
 
 
+async def _asking(**query: str) -> Sent:
+    return Sent(query=query)
+
+
 async def _plain(_: World) -> Sent:
     return Sent()
 
@@ -411,6 +415,16 @@ REST: Final[Mapping[str, Mapping[str, Build]]] = {
         "unknown": _unknown(_TYPE, body=_NEW_TYPE),
     },
     "GET /api/changes": {"public": _changes(lambda _: "availability:all")},
+    "GET /api/sessions": {
+        "own": lambda _: _asking(),
+        "P's": lambda world: _asking(profile_id=world.p.id),
+        "unknown": lambda _: _asking(profile_id=UNKNOWN),
+    },
+    "DELETE /api/sessions/{id}": {"unknown": _unknown("/api/sessions/{id}")},
+    f"DELETE {_PROFILE}/sessions": {
+        "a patient": _on(f"{_PROFILE}/sessions", "person"),
+        "unknown": _unknown(f"{_PROFILE}/sessions"),
+    },
     "GET /api/consents": {"P's": _listed_consent, "unknown": lambda _: _consents_of(UNKNOWN)},
     "POST /api/consents": {"for P": _new_consent},
     f"DELETE {_CONSENT}": {

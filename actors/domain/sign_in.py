@@ -1,0 +1,140 @@
+"""Accounts of people who sign in at the hub, and the sessions of their browsers.
+
+A browser keeps a handle, which names its session, and a secret, which is replaced whenever it is
+used. The hub stores hashes of both. The successor of a secret follows from the secret and a key
+of the session, so that two tabs that send one secret get the same successor, and neither the
+hashes nor an old secret lead to it.
+"""
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final, NewType
+
+from actors.domain.issuers import HUB_SUBJECT_PREFIX
+from actors.domain.principal import Principal, Role
+from actors.domain.values import value
+
+AccountId = NewType("AccountId", str)
+SessionId = NewType("SessionId", str)
+
+TOKEN_LIFE: Final = timedelta(minutes=10)
+"""Of an access token."""
+GRACE: Final = timedelta(seconds=30)
+"""How long a replaced secret still returns its successor."""
+SESSIONS_MAX: Final = 50
+"""Of one account; then the one that was unused for longest ends."""
+SECRET_BYTES: Final = 32
+DEVICE_MAX_CHARS: Final = 200
+
+
+class SignInMethod(StrEnum):
+    """How a session began."""
+
+    PASSKEY = "passkey"
+    CODE = "code"
+    PROVIDER = "provider"
+
+
+@value
+class Account:
+    """Whom the hub's own tokens name. What it may do follows from its profile, or is an admin's."""
+
+    id: AccountId
+    role: Role
+    name: str | None = None
+    """Of an admin, who has no profile."""
+    created_at: datetime
+
+    @property
+    def subject(self) -> str:
+        return HUB_SUBJECT_PREFIX + self.id
+
+    @property
+    def principal(self) -> Principal:
+        """For the audit of what happens before a token is issued."""
+        return Principal(role=self.role, subject=self.subject)
+
+
+@value
+class Session:
+    id: SessionId
+    account_id: AccountId
+    method: SignInMethod
+    device: str
+    """What the browser says of itself (``User-Agent``)."""
+    created_at: datetime
+    used_at: datetime
+    ends_at: datetime
+    """The absolute end."""
+    ended_at: datetime | None = None
+
+    def is_over(self, now: datetime, idle: timedelta) -> bool:
+        """``idle``: how long a session may be unused."""
+        return self.ended_at is not None or now >= min(self.ends_at, self.used_at + idle)
+
+
+@value
+class SessionSecrets:
+    """What the hub stores of a browser's cookie: SHA-256 in hexadecimal."""
+
+    session_id: SessionId
+    handle_hash: str
+    secret_hash: str
+    previous_hash: str | None = None
+    rotation_key: str
+    """Derives successors; 32 random bytes in hexadecimal."""
+    rotated_at: datetime
+
+
+@value
+class Renewal:
+    """What a presented secret leads to."""
+
+    session: Session
+    secrets: SessionSecrets
+    successor: bytes | None
+    """The secret that the browser keeps from now on; ``None``: the session is over."""
+
+
+def first_secrets(
+    session_id: SessionId, handle: bytes, secret: bytes, now: datetime
+) -> SessionSecrets:
+    return SessionSecrets(
+        session_id=session_id,
+        handle_hash=hashed(handle),
+        secret_hash=hashed(secret),
+        rotation_key=secrets.token_hex(SECRET_BYTES),
+        rotated_at=now,
+    )
+
+
+def renewed(
+    session: Session, known: SessionSecrets, presented: bytes, now: datetime, idle: timedelta
+) -> Renewal:
+    """Replace the current secret; a replaced one returns its successor for ``GRACE``.
+
+    An older one, or a secret that was never issued with this handle, ends the session: two
+    clients have its cookie, and one of them is a thief.
+    """
+    if session.is_over(now, idle):
+        return Renewal(session=session, secrets=known, successor=None)
+    digest = hashed(presented)
+    successor = hmac.digest(bytes.fromhex(known.rotation_key), presented, "sha256")
+    if hmac.compare_digest(digest, known.secret_hash):
+        rotated = replace(
+            known, secret_hash=hashed(successor), previous_hash=digest, rotated_at=now
+        )
+        return Renewal(session=replace(session, used_at=now), secrets=rotated, successor=successor)
+    is_previous = hmac.compare_digest(digest, known.previous_hash or "")
+    if is_previous and now - known.rotated_at <= GRACE:
+        return Renewal(session=session, secrets=known, successor=successor)
+    return Renewal(session=replace(session, ended_at=now), secrets=known, successor=None)
+
+
+def hashed(secret: bytes) -> str:
+    """For random secrets of 256 bits, which need no salt and no slow hash."""
+    return hashlib.sha256(secret).hexdigest()

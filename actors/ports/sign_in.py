@@ -1,0 +1,100 @@
+"""Accounts, sessions and signing keys of people who sign in at the hub."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from actors.domain.ids import ProfileId
+from actors.domain.principal import Principal
+from actors.domain.sign_in import Account, AccountId, Renewal, Session, SessionId, SessionSecrets
+from actors.domain.values import value
+
+Decide = Callable[[Session, SessionSecrets], Renewal]
+"""Decides about a presented secret, in the transaction that stores the result."""
+
+
+@value
+class SigningKey:
+    id: str
+    """The ``kid`` of its tokens."""
+    private_key: str
+    """PEM, perhaps encrypted."""
+    public_key: str
+    """A JWK."""
+    created_at: datetime
+
+
+@value
+class Renewed:
+    renewal: Renewal
+    account: Account
+    has_ended: bool
+    """Whether the session ended just now."""
+
+
+class SessionStore(Protocol):
+    """Writes are audited. Raises CommitFailure."""
+
+    async def begin(
+        self, by: Principal, request_id: str, session: Session, known: SessionSecrets
+    ) -> Sequence[SessionId]:
+        """Store a new session; the sessions that ended because there were too many."""
+        ...
+
+    async def renew(
+        self, handle_hash: str, request_id: str, decide: Decide, now: datetime
+    ) -> Renewed | None:
+        """Apply ``decide`` to the session with this handle, alone; ``None`` without one."""
+        ...
+
+    async def end(
+        self, by: Principal, request_id: str, sessions: Sequence[SessionId], now: datetime
+    ) -> None:
+        """End those sessions that have not ended."""
+        ...
+
+    async def visible(
+        self, by: Principal, accounts: Sequence[AccountId], now: datetime
+    ) -> Sequence[Session]:
+        """Sessions of the accounts that have not ended, those used last first, as the caller."""
+        ...
+
+    async def find(self, by: Principal, session_id: SessionId) -> Session | None:
+        """One that the caller may end, ended or not."""
+        ...
+
+    async def ended_since(self, moment: datetime) -> Sequence[SessionId]:
+        """For a node that starts: their tokens may still be valid."""
+        ...
+
+    async def forget(self, before: datetime) -> int:
+        """Delete the sessions that ended before; the number of them."""
+        ...
+
+
+class AccountStore(Protocol):
+    """Raises CommitFailure."""
+
+    async def add(self, account: Account, person: ProfileId | None) -> None:
+        """Store an account, and the identity of its person."""
+        ...
+
+    async def of_person(self, person: ProfileId) -> Sequence[Account]:
+        """The accounts with which a person signs in."""
+        ...
+
+
+class SigningKeyStore(Protocol):
+    """The hub's own keys; every node has the same. Raises CommitFailure."""
+
+    async def all(self) -> Sequence[SigningKey]:
+        """The newest first."""
+        ...
+
+    async def add(self, key: SigningKey, *, unless_since: datetime) -> None:
+        """Add a key, unless there is one that was made since."""
+        ...
+
+    async def forget(self, before: datetime) -> None:
+        """Delete the keys that were made before."""
+        ...

@@ -1,0 +1,70 @@
+"""What a browser sends and keeps: origins, and the cookie of a session.
+
+The cookie is read by two routes only, and no script of a page sees it. Its name begins with
+``__Host-``, so a browser takes it only from this host, over TLS, for all paths: another host of
+the domain cannot plant one. On http://localhost browsers may refuse such a name.
+"""
+
+from datetime import datetime
+from typing import Final
+
+from aiohttp import web
+
+from actors.domain.refusals import Forbidden, InvalidToken
+from actors.services.sign_ins import SignedIn
+from api.http.forwarded import counted_as
+from api.sign_in.deps import SIGN_IN, SignInDeps
+
+_NAME: Final = "chairside-session"
+
+
+def admit(request: web.Request) -> SignInDeps:
+    """Check that a page of this hub sends the request, and how many its address sends.
+
+    Browsers add ``Origin`` to every POST request; without it, nothing is known of the sender.
+    Raises Forbidden and RateLimited.
+    """
+    deps = request.app[SIGN_IN]
+    if request.headers.getall("Origin", []) != [deps.public_url]:
+        raise Forbidden("Only pages of this hub may sign in")
+    if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+        raise Forbidden("Only pages of this hub may sign in")
+    deps.limiter.take(counted_as(request.remote or ""))
+    return deps
+
+
+def session_cookie(request: web.Request, deps: SignInDeps) -> str:
+    """Raises InvalidToken without one, and for several: one of them is not the hub's."""
+    prefix = f"{_name(deps)}="
+    sent = ";".join(request.headers.getall("Cookie", [])).split(";")
+    values = [pair.strip().removeprefix(prefix) for pair in sent if pair.strip().startswith(prefix)]
+    if len(values) != 1:
+        raise InvalidToken("no session" if not values else "several sessions")
+    return values[0]
+
+
+def keep_session(
+    response: web.Response, deps: SignInDeps, signed_in: SignedIn, now: datetime
+) -> None:
+    life_s = (signed_in.session.ends_at - now).total_seconds()
+    _set(response, deps, signed_in.cookie, max_age=max(0, int(life_s)))
+
+
+def drop_session(response: web.Response, deps: SignInDeps) -> None:
+    _set(response, deps, "", max_age=0)
+
+
+def _name(deps: SignInDeps) -> str:
+    return f"__Host-{_NAME}" if deps.is_secure else _NAME
+
+
+def _set(response: web.Response, deps: SignInDeps, value: str, *, max_age: int) -> None:
+    response.set_cookie(
+        _name(deps),
+        value,
+        max_age=max_age,
+        path="/",
+        secure=deps.is_secure,
+        httponly=True,
+        samesite="Strict",
+    )

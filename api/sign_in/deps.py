@@ -1,0 +1,38 @@
+"""What the routes of the sign-in need of the hub."""
+
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from actors.services.sign_ins import SignIns
+from api.issuer import Issuer
+from api.ratelimit import RateLimiter
+
+SIGN_IN_RATE_PER_S: Final = 5.0
+SIGN_IN_BURST: Final = 200
+"""Requests of one client address, behind which there may be a whole practice."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SignInDeps:
+    public_url: str
+    """The address of the hub for browsers, without a path."""
+    issuer: Issuer
+    sign_ins: SignIns
+    limiter: RateLimiter
+    """Of the requests of one client address."""
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether browsers reach the hub over TLS; otherwise it is on their own machine."""
+        return self.public_url.startswith("https://")
+
+    @property
+    def host(self) -> str:
+        """The host of ``public_url``, without its port."""
+        return urlsplit(self.public_url).hostname or ""
+
+
+SIGN_IN = web.AppKey("sign_in", SignInDeps)

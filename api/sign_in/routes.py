@@ -1,0 +1,63 @@
+"""``/sign-in``: a browser's session becomes access tokens, and ends."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+import orjson
+from aiohttp import web
+
+from actors.domain.refusals import InvalidToken
+from actors.domain.sign_in import TOKEN_LIFE
+from actors.services.sign_ins import SignedIn
+from api.deps import DEPS
+from api.middleware import REQUEST_ID
+from api.rest.responses import json_response
+from api.sign_in.browser import admit, drop_session, keep_session, session_cookie
+from api.sign_in.deps import SIGN_IN
+
+
+def sign_in_routes() -> Iterator[web.RouteDef]:
+    yield web.get("/.well-known/jwks.json", key_set)
+    yield web.post("/sign-in/token", token)
+    yield web.post("/sign-in/sign-out", sign_out)
+
+
+async def key_set(request: web.Request) -> web.Response:
+    """The keys that verify the hub's tokens (RFC 7517), for programs that the hub's users call."""
+    response = json_response(request.app[SIGN_IN].issuer.key_set)
+    response.headers["Cache-Control"] = "public, max-age=60"
+    return response
+
+
+async def token(request: web.Request) -> web.Response:
+    """A new access token for the browser's session, whose secret is replaced."""
+    deps = admit(request)
+    cookie = session_cookie(request, deps)
+    signed_in = await deps.sign_ins.renew(cookie, request_id=request[REQUEST_ID])
+    return signed_in_response(request, signed_in)
+
+
+async def sign_out(request: web.Request) -> web.Response:
+    """End the browser's session; without one, nothing changes."""
+    deps = admit(request)
+    with suppress(InvalidToken):  # without a session there is nothing to end
+        cookie = session_cookie(request, deps)
+        await deps.sign_ins.sign_out(cookie, request_id=request[REQUEST_ID])
+    response = web.Response(status=204)
+    drop_session(response, deps)
+    return response
+
+
+def signed_in_response(request: web.Request, signed_in: SignedIn) -> web.Response:
+    """An access token, and the cookie that leads to the next one."""
+    deps = request.app[SIGN_IN]
+    issued = deps.issuer.sign(signed_in.account, signed_in.session, signed_in.role)
+    body = {
+        "access_token": issued,
+        "token_type": "Bearer",
+        "expires_in": int(TOKEN_LIFE.total_seconds()),
+        "role": str(signed_in.role),
+    }
+    response = json_response(orjson.dumps(body))
+    keep_session(response, deps, signed_in, request.app[DEPS].clock.now())
+    return response

@@ -1,0 +1,72 @@
+"""The statements that write accounts, sessions and signing keys."""
+
+import sqlalchemy as sa
+
+from store.sql.codec import ACCOUNT, SESSION, SESSION_SECRETS, SIGNING_KEY
+from store.sql.prepared import NO_OFFSET, StatementSet, columns_of
+from store.sql.schema import accounts, session_secrets, sessions, signing_keys
+
+_ROW: sa.BindParameter[str] = sa.bindparam("row_id")
+_ACCOUNT: sa.BindParameter[str] = sa.bindparam("account", type_=sa.Text)
+
+
+class SignInStatements(StatementSet):
+    def __init__(self, dialect: sa.Dialect) -> None:
+        super().__init__(dialect)
+        self._accounts()
+        self._sessions()
+        self._keys()
+
+    def _accounts(self) -> None:
+        a = accounts.c
+        self.insert_account = self._build(sa.insert(accounts))
+        # Locked, so that the sessions of one account are counted one after the other.
+        finding = sa.select(*ACCOUNT.columns).where(a.id == _ROW)
+        self.account = self._build(finding.with_for_update())
+
+    def _sessions(self) -> None:
+        s, k = sessions.c, session_secrets.c
+        self.insert_session = self._build(sa.insert(sessions))
+        self.insert_secrets = self._build(sa.insert(session_secrets))
+        finding = (
+            sa.select(*SESSION.columns, *SESSION_SECRETS.columns)
+            .join_from(sessions, session_secrets, k.session_id == s.id)
+            .where(k.handle_hash == sa.bindparam("handle"))
+        )
+        self.of_handle = self._build(finding.with_for_update())
+        self.replace_secret = self._build(
+            sa.update(session_secrets).where(k.session_id == _ROW),
+            columns_of(session_secrets, without="session_id handle_hash rotation_key"),
+        )
+        self.use_session = self._build(sa.update(sessions).where(s.id == _ROW), ["used_at"])
+        ending = sa.update(sessions).where(s.id == _ROW, s.ended_at.is_(None)).returning(s.id)
+        self.end_session = self._build(ending, ["ended_at"])
+        open_ones = (
+            s.account_id == _ACCOUNT,
+            s.ended_at.is_(None),
+            s.ends_at > sa.bindparam("now", type_=s.ends_at.type),
+        )
+        newest = sa.select(s.id).where(*open_ones).order_by(s.used_at.desc(), s.id.desc())
+        self.open_sessions = self._build(newest)
+        is_old = sa.func.coalesce(s.ended_at, s.ends_at) < sa.bindparam(
+            "before", type_=s.ends_at.type
+        )
+        old = (
+            sa.select(s.id)
+            .where(is_old)
+            .order_by(s.id)
+            .limit(sa.bindparam("at_most"))
+            .offset(NO_OFFSET)
+        )
+        self.old_sessions = self._build(old)
+        self.delete_secrets = self._build(sa.delete(session_secrets).where(k.session_id == _ROW))
+        self.delete_session = self._build(sa.delete(sessions).where(s.id == _ROW))
+
+    def _keys(self) -> None:
+        k = signing_keys.c
+        every = sa.select(*SIGNING_KEY.columns).order_by(k.created_at.desc(), k.id.desc())
+        self.keys = self._build(every)
+        self.insert_key = self._build(sa.insert(signing_keys))
+        self.forget_keys = self._build(
+            sa.delete(signing_keys).where(k.created_at < sa.bindparam("before"))
+        )
