@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run cluster test test-long web screenshots check format lock bench bench-booking bench-cluster bench-fanout clean
+.PHONY: help run cluster test test-long web screenshots check format lock bench bench-booking bench-cluster bench-fanout power-cuts clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|' 2>/dev/null \
@@ -37,6 +37,9 @@ test-long: $(VENV)/.installed-dev $(BUILT) ## all tests, also the long ones: mor
 	@$(BIN)/python tools/node.py install tests/node
 	@$(BIN)/python tools/node.py install tests/node/suites
 	$(BIN)/python -m pytest -n $(JOBS) -m 'long or not long' $(ARGS)
+
+power-cuts: $(VENV)/.installed-dev ## power cuts at every synchronisation of a busy run on SQLite: 5,000 images
+	$(BIN)/python -m pytest -m 'long or not long' tests/faults/test_power_cuts.py $(ARGS)
 
 web: $(BUILT) ## build the screens of web/ into the package; run and test do that, too
 
