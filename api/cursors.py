@@ -19,13 +19,14 @@ from actors.domain.ids import parse_id
 from actors.domain.refusals import ValidationFailed
 from actors.services.requests import all_fields
 from api.schemas.fields import instant_text, parse_instant
+from api.schemas.messages import MessagePageQuery
 from api.schemas.queries import AppointmentPageQuery, PageQuery, SlotPageQuery
 
 _SUM_BYTES: Final = 8
 _NOT_FILTERS: Final = frozenset({"cursor", "limit", "after"})
 
 
-ListQuery: TypeAlias = PageQuery | AppointmentPageQuery | SlotPageQuery
+ListQuery: TypeAlias = PageQuery | AppointmentPageQuery | SlotPageQuery | MessagePageQuery
 
 
 def next_cursor(path: str, query: ListQuery, last: Sequence[str | datetime] | None) -> str | None:

@@ -31,6 +31,7 @@ STATUS: Final[Mapping[type[refusals.Refusal], int]] = MappingProxyType(
         refusals.DuplicatePatient: 409,
         refusals.MergeConflict: 409,
         refusals.InvalidTransition: 409,
+        refusals.MessageOutdated: 409,
         refusals.ReservationExpired: 410,
         refusals.VersionConflict: 412,
         refusals.OutsideAvailability: 422,

@@ -25,6 +25,7 @@ from actors.services.directory import Directory
 from actors.services.duplicates import Duplicates
 from actors.services.identity import Identity
 from actors.services.merging import Merging
+from actors.services.messages import CalendarEntries, Messages
 from actors.services.patient_import import PatientImport
 from actors.services.patient_lookups import PatientLookups
 from actors.services.people import People
@@ -52,6 +53,7 @@ from api.realtime.rooms.send_buffer import SendPolicy
 from api.realtime.supabase.presence_registry import PresenceRegistry
 from hub.cluster.local_node import LocalNode
 from hub.config import Config
+from hub.messages.calendar_file import VisitCalendars
 from hub.telemetry.metrics import Metrics
 from hub.webhooks.dispatcher import Dispatcher
 from store.engine import Store
@@ -264,6 +266,16 @@ def build_services(core: Core, calendars: Calendars, connections: Connections) -
     access, turns = ChannelAccess(directory), Turns()
     duplicates = Duplicates(store.profiles, core.practices, config.practice.region)
     suspension = Suspension(store.webhooks, core.dispatcher, clock)
+    bookings = Bookings(
+        calendars,
+        store.appointments,
+        directory,
+        core.practices,
+        clock,
+        new_id,
+        core.stored,
+        require_contact=config.practice.require_contact,
+    )
     return Services(
         identity=core.identity,
         access=access,
@@ -287,15 +299,10 @@ def build_services(core: Core, calendars: Calendars, connections: Connections) -
             turns,
         ),
         turns=turns,
-        bookings=Bookings(
-            calendars,
-            store.appointments,
-            directory,
-            core.practices,
-            clock,
-            new_id,
-            core.stored,
-            require_contact=config.practice.require_contact,
+        bookings=bookings,
+        messages=Messages(store.messages, bookings, records),
+        calendar_entries=CalendarEntries(
+            bookings, directory, core.practices, catalog, VisitCalendars(config.messages)
         ),
         changes=Changes(store.events),
         replays=Replays(store.events, clock, kept=timedelta(days=config.retention.events_days)),

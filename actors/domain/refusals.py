@@ -167,6 +167,11 @@ class InvalidTransition(Refusal):
     wanted: str
 
 
+class MessageOutdated(Refusal):
+    code = "MESSAGE_OUTDATED"
+    sentence = "The visit has begun, or is not as the message says any more"
+
+
 class ReservationExpired(Refusal):
     code = "RESERVATION_EXPIRED"
     sentence = "The reservation has expired"

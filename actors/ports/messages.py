@@ -1,4 +1,4 @@
-"""The queue of messages in the store, what they tell, and how they are sent."""
+"""The queue of messages in the store, what they report, and how they are sent."""
 
 from collections.abc import Sequence
 from dataclasses import field
@@ -7,8 +7,10 @@ from typing import Protocol
 
 from actors.domain.appointment import Appointment, AppointmentType
 from actors.domain.events import MessageSaved
-from actors.domain.message import Message, MessageError
+from actors.domain.ids import AppointmentId, PatientId
+from actors.domain.message import Message, MessageError, MessageId, MessageState
 from actors.domain.practice import Practice
+from actors.domain.principal import Principal
 from actors.domain.profile import Profile
 from actors.domain.values import value
 
@@ -23,14 +25,58 @@ class DueMessage:
 
 
 @value
-class VisitDetails:
-    """What a message about a visit tells."""
+class MessageQuery:
+    """Filters of a list, the newest first."""
+
+    appointment_id: AppointmentId | None = None
+    patient_id: PatientId | None = None
+    states: tuple[MessageState, ...] = ()
+    """Empty: any."""
+    limit: int = 50
+    after: tuple[datetime, MessageId] | None = None
+    """The last message of the page before."""
+
+
+@value
+class MessagePage:
+    messages: tuple[Message, ...]
+    total: int
+    next_after: tuple[datetime, MessageId] | None
+
+
+class MessageReads(Protocol):
+    """Reads messages about visits with the caller's rights. Raises StoreUnavailable."""
+
+    async def page(self, by: Principal, query: MessageQuery) -> MessagePage: ...
+
+    async def get(self, by: Principal, message_id: MessageId) -> Message | None: ...
+
+
+@value
+class VisitEntry:
+    """A visit as an entry of a calendar."""
 
     row: Appointment
     kind: AppointmentType
-    patient: Profile
     dentist: Profile
     practice: Practice | None
+
+
+class CalendarFiles(Protocol):
+    """Makes iCalendar objects."""
+
+    def file(
+        self, entry: VisitEntry, *, language: str | None, attendee: str | None = None
+    ) -> bytes:
+        """``attendee``: the patient's e-mail address, where it may be shown."""
+        ...
+
+
+@value
+class VisitDetails(VisitEntry):
+    """What a message about a visit reports."""
+
+    patient: Profile
 
     @property
     def zone(self) -> str:
@@ -59,7 +105,7 @@ class QueuedMessages(Protocol):
         ...
 
     async def details(self, message: Message) -> VisitDetails | None:
-        """What a message about a visit tells; ``None`` if the visit left the calendar."""
+        """What a message about a visit reports; ``None`` if the visit left the calendar."""
         ...
 
     async def sent_since(self, message: Message, since: datetime) -> SentToday:

@@ -11,6 +11,7 @@ from actors.services.consents import Consents
 from actors.services.duplicates import Duplicates
 from actors.services.identity import Identity
 from actors.services.merging import Merging
+from actors.services.messages import CalendarEntries, Messages
 from actors.services.patient_import import PatientImport
 from actors.services.patient_lookups import PatientLookups
 from actors.services.people import People
@@ -45,5 +46,7 @@ class Services:
     suspension: Suspension
     consents: Consents
     sign_ins: SignIns
+    messages: Messages
+    calendar_entries: CalendarEntries
     turns: Turns = field(default_factory=Turns)
     """Of long computations, also those of the caller."""

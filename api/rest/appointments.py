@@ -4,6 +4,7 @@ from collections.abc import Awaitable
 from dataclasses import replace
 
 import orjson
+from aiohttp import web
 
 from actors.domain.ids import AppointmentId
 from actors.domain.refusals import (
@@ -28,6 +29,7 @@ from api.schemas.queries import APPOINTMENTS, CANCEL, AppointmentPageQuery
 from api.schemas.resources import HISTORY, appointment_data
 
 _COLLECTION = "/api/appointments"
+_CALENDAR = "text/calendar"
 _PLACE = (OutsideAvailability, TooSoon, TooFar, SlotTaken, PatientConflict)
 
 
@@ -130,8 +132,24 @@ async def history(call: Call[None, None]) -> Result:
     return Resource(orjson.dumps({"data": HISTORY.dump(entries)}))
 
 
+@Route(
+    "GET",
+    f"{_COLLECTION}/{{id}}/calendar.ics",
+    "The visit as a calendar file, cancelled ones too",
+    description=(
+        "An iCalendar object with a stable `UID` and a `SEQUENCE` that rises with each change, so"
+        " that a calendar updates its entry, and removes it when the visit is cancelled."
+    ),
+    downloads=_CALENDAR,
+)
+async def calendar_file(call: Call[None, None]) -> Result:
+    content = await call.services.calendar_entries.file(call.caller, _id(call))
+    name = {"Content-Disposition": 'attachment; filename="appointment.ics"'}
+    return web.Response(body=content, content_type=_CALENDAR, charset="utf-8", headers=name)
+
+
 def _id(call: AnyCall) -> AppointmentId:
     return AppointmentId(call.path_id("id", "appointment"))
 
 
-ROUTES: Routes = (book, page, show, history, change, cancel)
+ROUTES: Routes = (book, page, show, history, calendar_file, change, cancel)

@@ -1,12 +1,36 @@
-"""Messages to patients, as they are shown: never what they say, nor to which address."""
+"""Messages to patients: their lists, and how they are shown, without text and address."""
 
 from typing import Final
 
 from marshmallow import fields
 
 from actors.domain.message import MessageChannel, MessageError, MessageKind, MessageState
-from api.schemas.fields import Id, InstantField, OneOf
-from api.schemas.strict import Strict
+from actors.domain.values import value
+from actors.ports.messages import MessageQuery
+from api.schemas.fields import Id, InstantField, OneOf, OneOfMany
+from api.schemas.queries import CURSOR, LIMIT
+from api.schemas.strict import Loaded, RequestSchema, Strict
+
+
+@value
+class MessagePageQuery(MessageQuery):
+    cursor: str | None = None
+
+
+class MessagesSchema(RequestSchema[MessagePageQuery]):
+    appointment_id = Id(metadata={"description": "Of one visit"})
+    patient_id = Id()
+    states = OneOfMany(
+        MessageState,
+        data_key="state",
+        metadata={"description": "Repeatable, or with commas; any if not given"},
+    )
+    limit = LIMIT
+    cursor = CURSOR
+
+    def make(self, data: Loaded) -> MessagePageQuery:
+        sent = dict(data)
+        return MessagePageQuery(states=tuple(sent.pop("states", ())), **sent)
 
 
 class MessageSchema(Strict):
@@ -29,4 +53,5 @@ class MessageSchema(Strict):
     version = fields.Raw(metadata={"type": "integer"})
 
 
+MESSAGES: Final = MessagesSchema()
 MESSAGE: Final = MessageSchema()

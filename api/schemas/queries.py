@@ -27,7 +27,7 @@ POSITION: Final = re.compile(r"(0|[1-9][0-9]{0,17})\.(0|[1-9][0-9]{0,17})")
 
 
 # A schema copies its fields, so several may declare the same one.
-_LIMIT = fields.Whole(low=1, high=LIMIT_MAX, in_query=True, load_default=LIMIT_DEFAULT)
+LIMIT = fields.Whole(low=1, high=LIMIT_MAX, in_query=True, load_default=LIMIT_DEFAULT)
 CURSOR = fields.Text(
     max_chars=CURSOR_MAX_CHARS,
     pattern=re.compile("[A-Za-z0-9_-]+"),
@@ -93,7 +93,7 @@ class NothingSchema(RequestSchema[None]):
 
 
 class PageSchema(RequestSchema[PageQuery]):
-    limit = _LIMIT
+    limit = LIMIT
     cursor = CURSOR
 
 
@@ -124,7 +124,7 @@ class AppointmentsSchema(_RangeSchema[AppointmentPageQuery]):
         load_default="start",
         metadata={"enum": ["start", "-start"]},
     )
-    limit = _LIMIT
+    limit = LIMIT
     cursor = CURSOR
 
     def make(self, data: Loaded) -> AppointmentPageQuery:
@@ -193,7 +193,7 @@ class SlotsSchema(_RangeSchema[SlotPageQuery]):
     ignore_horizon = fields.Flag(
         in_query=True, metadata={"description": "With `as=staff`: up to 1,095 days ahead"}
     )
-    limit = _LIMIT
+    limit = LIMIT
     cursor = CURSOR
 
     def make(self, data: Loaded) -> SlotPageQuery:
@@ -221,7 +221,7 @@ class SlotsSchema(_RangeSchema[SlotPageQuery]):
 
 
 class PatientsSchema(RequestSchema[PatientPageQuery]):
-    limit = _LIMIT
+    limit = LIMIT
     cursor = CURSOR
     q = fields.Text(
         max_chars=200,

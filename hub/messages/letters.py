@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from actors.domain.message import Message, MessageKind
 from actors.ports.messages import MailContent, VisitDetails
-from hub.messages.calendar_file import calendar_file, calendar_method
+from hub.messages.calendar_file import VisitCalendars, calendar_method
 from hub.messages.settings import MessageSettings
 from hub.messages.wording import Wording, one_line, wording
 
@@ -23,6 +23,7 @@ class Letters:
     def __init__(self, settings: MessageSettings, sender: str) -> None:
         """``sender`` is the address that mails come from."""
         self._settings, self._sender = settings, sender
+        self._calendars = VisitCalendars(settings)
         environment = Environment(
             loader=FileSystemLoader(_TEMPLATES),
             autoescape=select_autoescape(["html.jinja"], default_for_string=True),
@@ -59,9 +60,7 @@ class Letters:
             subject=subject,
             text=self._text.render(content),
             html=self._html.render(content),
-            calendar=calendar_file(
-                details, words, includes_type=self._settings.include_type, attendee=to
-            ),
+            calendar=self._calendars.file(details, language=details.patient.language, attendee=to),
             calendar_method=calendar_method(details),
             unsubscribe=(reply_to or self._sender) if is_reminder else None,
         )

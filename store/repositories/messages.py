@@ -1,6 +1,6 @@
 """Messages: listed for the practice, and sent by the hub."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -8,15 +8,18 @@ import sqlalchemy as sa
 
 from actors.domain.announcements import announcements
 from actors.domain.events import MessageSaved
-from actors.domain.message import (
-    OF_VISITS,
-    Message,
-)
+from actors.domain.message import OF_VISITS, Message, MessageId
 from actors.domain.outcome import Outcome
-from actors.domain.principal import SYSTEM
+from actors.domain.principal import SYSTEM, Principal
 from actors.ports.clock import Clock
 from actors.ports.commits import IdempotencyKey, Turn
-from actors.ports.messages import DueMessage, SentToday, VisitDetails
+from actors.ports.messages import (
+    DueMessage,
+    MessagePage,
+    MessageQuery,
+    SentToday,
+    VisitDetails,
+)
 from store.commit.event_rows import CommitContext
 from store.commit.message_commit import commit_messages
 from store.sql.codec import (
@@ -42,13 +45,43 @@ _VISIT_KINDS: Final = [str(kind) for kind in sorted(OF_VISITS)]
 
 
 class MessageRepository:
-    """Implements QueuedMessages of :mod:`actors.ports.messages`."""
+    """Implements MessageReads and QueuedMessages of :mod:`actors.ports.messages`."""
 
     def __init__(
         self, writer: Writer, readers: Readers, context: CommitContext, clock: Clock
     ) -> None:
         self._writer, self._readers = writer, readers
         self._context, self._clock = context, clock
+
+    # --- as the caller -----------------------------------------------------------------
+
+    async def page(self, by: Principal, query: MessageQuery) -> MessagePage:
+        shown = sa.and_(_m.appointment_id.is_not(None), *_filters(query))
+        newest = sa.select(*MESSAGE.columns).where(shown)
+        newest = newest.order_by(_m.created_at.desc(), _m.id.desc()).limit(query.limit + 1)
+        if query.after:
+            newest = newest.where(sa.tuple_(_m.created_at, _m.id) < query.after)
+        counting = sa.select(sa.func.count(_m.id)).where(shown)
+        async with self._readers.caller(by) as connection:
+            found = [MESSAGE.read(row) for row in await connection.execute(newest)]
+            total = int((await connection.execute(counting)).scalar_one())
+        rows = tuple(found[: query.limit])
+        more = len(found) > len(rows)
+        return MessagePage(
+            messages=rows,
+            total=total,
+            next_after=(rows[-1].created_at, rows[-1].id) if more else None,
+        )
+
+    async def get(self, by: Principal, message_id: MessageId) -> Message | None:
+        query = sa.select(*MESSAGE.columns).where(
+            _m.id == message_id, _m.appointment_id.is_not(None)
+        )
+        async with self._readers.caller(by) as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return MESSAGE.read(row) if row else None
+
+    # --- as the hub --------------------------------------------------------------------
 
     async def due(
         self, now: datetime, *, claims_before: datetime, limit: int
@@ -128,6 +161,15 @@ class MessageRepository:
                 lambda: commit_messages(turn, self._context), declares=tuple(sorted(declares))
             )
         )
+
+
+def _filters(query: MessageQuery) -> Iterator[sa.ColumnElement[bool]]:
+    if query.appointment_id:
+        yield _m.appointment_id == query.appointment_id
+    if query.patient_id:
+        yield _m.patient_id == query.patient_id
+    if query.states:
+        yield _m.state.in_([str(state) for state in query.states])
 
 
 def _is_replaced() -> sa.ColumnElement[bool]:

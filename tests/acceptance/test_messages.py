@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
+import icalendar
 import pytest
 
 from tests.acceptance.conftest import OpenClinic
@@ -152,3 +153,99 @@ async def test_who_refuses_messages_gets_none(mailing: Clinic, mails: MailServer
     await mails.until(1)
     await states(mailing, "sent")
     assert mails.mails[0].to == MAIL_OF.format(1)
+
+
+async def test_staff_list_what_became_of_messages_and_send_them_again(
+    mailing: Clinic, mails: MailServer
+) -> None:
+    desk, other = mailing.api(mailing.staff[0]), mailing.api(mailing.staff[1])
+    mails.refused[MAIL_OF.format(0)] = "550 no such mailbox"
+    visit = await mailing.book(mailing.patients[0], "09:00")
+    await states(mailing, "failed")
+    (failed,) = (await desk.get("/api/messages", appointment_id=visit["id"])).body["data"]
+    assert (failed["state"], failed["error"], failed["attempts"]) == (
+        "failed",
+        "mailbox_unknown",
+        1,
+    )
+    assert (failed["appointment_id"], failed["patient_id"]) == (visit["id"], mailing.patients[0].id)
+    assert (await other.get("/api/messages")).body["data"] == []
+    assert (await other.post(f"/api/messages/{failed['id']}/resend", None)).status == 404
+    mails.refused.clear()
+    again = await desk.post(f"/api/messages/{failed['id']}/resend", None)
+    assert (again.status, again.body["state"]) == (200, "queued")
+    assert again.body["id"] != failed["id"]
+    await states(mailing, "failed", "sent")
+    (mail,) = mails.mails
+    assert mail.message_id.startswith(f"<{again.body['id']}@")
+    sent = await desk.get("/api/messages", state="sent")
+    assert [each["id"] for each in sent.body["data"]] == [again.body["id"]]
+    assert "@" not in str(sent.body), "no address is shown"
+
+
+async def test_a_message_that_is_not_true_any_more_is_not_sent_again(
+    mailing: Clinic, mails: MailServer
+) -> None:
+    desk, patient = mailing.api(mailing.staff[0]), mailing.api(mailing.patients[0])
+    visit = await mailing.book(mailing.patients[0], "09:00")
+    await mails.until(1)
+    await states(mailing, "sent")
+    (first,) = (await desk.get("/api/messages")).body["data"]
+    assert (await patient.delete(f"/api/appointments/{visit['id']}")).status == 204
+    await states(mailing, "sent", "sent")
+    refused = await desk.post(f"/api/messages/{first['id']}/resend", None)
+    assert (refused.status, refused.code) == (409, "MESSAGE_OUTDATED")
+    second = (await desk.get("/api/messages")).body["data"][0]
+    assert second["kind"] == "cancellation"
+    assert (await desk.post(f"/api/messages/{second['id']}/resend", None)).status == 200
+
+
+async def test_messages_come_in_pages(mailing: Clinic, mails: MailServer) -> None:
+    for number, clock in enumerate(("09:00", "10:00", "11:00")):
+        await mailing.book(mailing.patients[number], clock)
+    await states(mailing, "sent", "sent", "sent")
+    desk = mailing.api(mailing.staff[0])
+    first = (await desk.get("/api/messages", limit=2)).body
+    assert (len(first["data"]), first["pagination"]["total"]) == (2, 3)
+    rest = await desk.get("/api/messages", limit=2, cursor=first["pagination"]["next_cursor"])
+    assert rest.body["pagination"]["next_cursor"] is None
+    times = [each["created_at"] for each in (*first["data"], *rest.body["data"])]
+    assert times == sorted(times, reverse=True)
+    assert len(times) == 3
+    odd = await desk.get("/api/messages", state="lost")
+    assert (odd.status, odd.error["details"][0]["field"]) == (400, "state")
+
+
+async def test_screens_of_the_practice_see_what_becomes_of_a_message(
+    mailing: Clinic, mails: MailServer
+) -> None:
+    desk, patient = await mailing.screen(mailing.staff[0]), mailing.patients[0]
+    own = await mailing.screen(patient)
+    visit = await mailing.book(patient, "09:00")
+    for kind, state in (("message.queued", "queued"), ("message.sent", "sent")):
+        event = await desk.event(kind, 10.0, appointment_id=visit["id"])
+        assert event.data["data"]["state"] == state
+        assert "@" not in str(event.data)
+    assert {event.event for event in own.events()} & {"message.queued", "message.sent"} == set()
+
+
+async def test_a_visit_is_a_calendar_file_for_those_who_may_read_it(clinic: Clinic) -> None:
+    patient = clinic.patients[0]
+    visit = await clinic.book(patient, "09:00")
+    path = f"/api/appointments/{visit['id']}/calendar.ics"
+    mine, desk = await clinic.api(patient).get(path), await clinic.api(clinic.staff[0]).get(path)
+    assert mine.headers["Content-Type"] == "text/calendar; charset=utf-8"
+    assert (await clinic.api(clinic.patients[1]).get(path)).status == 404
+    assert MAIL_OF.format(0) in mine.body
+    assert "@example.org" not in desk.body, "staff see contact data elsewhere, if they may"
+    assert (await clinic.api(patient).delete(f"/api/appointments/{visit['id']}")).status == 204
+    cancelled = await clinic.api(patient).get(path)
+    entry = icalendar.Calendar.from_ical(cancelled.body)
+    assert str(entry["METHOD"]) == "CANCEL"
+    before = icalendar.Calendar.from_ical(mine.body).walk("VEVENT")[0]
+    after = entry.walk("VEVENT")[0]
+    assert str(after["UID"]) == str(before["UID"])
+    assert after.decoded("SEQUENCE") > before.decoded("SEQUENCE")
+    held = await clinic.api(patient).post("/api/reservations", clinic.slot("10:00"))
+    hold = f"/api/appointments/{held.body['id']}/calendar.ics"
+    assert (await clinic.api(patient).get(hold)).status == 404

@@ -88,6 +88,8 @@ async def test_r5_5_every_route_reads_with_the_rights_of_its_caller(
             (as_ann, "/api/appointments", {}),
             (as_ann, one, {}),
             (as_ann, f"{one}/history", {}),
+            (as_pat, f"{one}/calendar.ics", {}),
+            (as_ann, "/api/messages", {}),
             (as_pia, f"/api/reservations/{held.body['id']}", {}),
             (as_ann, f"/api/availability/{ann.id}", {}),
             (as_ann, f"/api/availability/{ann.id}/affected", {}),

@@ -258,6 +258,8 @@ class World:
                     suspension=cast("Any", None),
                     consents=cast("Any", None),
                     sign_ins=cast("Any", None),
+                    messages=cast("Any", None),
+                    calendar_entries=cast("Any", None),
                 ),
                 context=RoomsContext(
                     rooms=rooms,

@@ -167,6 +167,8 @@ class World:
                 webhooks=cast("Any", self.webhooks),
                 suspension=cast("Any", ServiceStub()),
                 consents=cast("Any", ServiceStub()),
+                messages=cast("Any", ServiceStub()),
+                calendar_entries=cast("Any", ServiceStub()),
             ),
             verifier=TokenVerifier(AuthSettings(secret=SECRET), self.clock),
             streams=cast("Any", self.streams),

@@ -118,6 +118,7 @@ REFUSALS = [
     r.DuplicatePatient(),
     r.MergeConflict("why"),
     r.InvalidTransition("held", "arrived"),
+    r.MessageOutdated(),
     r.ReservationExpired(),
     r.VersionConflict(4),
     r.OutsideAvailability(),

@@ -171,6 +171,13 @@ class World:
         body = {"party": f"chatbot:{uuid4()}"}
         return _made(await self.clinic.api(self.p).post("/api/consents", body))
 
+    async def message(self) -> dict[str, Any]:
+        """That of a new appointment of P at D."""
+        made = await self.appointment()
+        found = await self.clinic.admin.get("/api/messages", appointment_id=made["id"])
+        message: dict[str, Any] = found.body["data"][0]
+        return message
+
     async def webhook(self, owner: str) -> dict[str, Any]:
         body = {"url": self.receiver.url, "channels": ["availability:all"]}
         return _made(await self.api(self.bearers()[owner]).post("/api/webhooks", body))

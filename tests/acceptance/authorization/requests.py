@@ -230,6 +230,11 @@ async def _listed_consent(world: World) -> Sent:
     return Sent(query={"patient_id": world.p.id}, shows=found["id"])
 
 
+async def _messages_of_p(world: World) -> Sent:
+    found = await world.kept("message")
+    return Sent(query={"appointment_id": found["appointment_id"]}, shows=found["id"])
+
+
 async def _consents_of(patient_id: str) -> Sent:
     return Sent(query={"patient_id": patient_id})
 
@@ -264,6 +269,8 @@ _AVAILABILITY = "/api/availability/{dentistId}"
 _TYPE = "/api/appointment-types/{id}"
 _PROFILE = "/api/profiles/{id}"
 _PATIENT = "/api/patients/{id}"
+_CALENDAR_FILE = f"{_APPOINTMENT}/calendar.ics"
+_RESEND = "/api/messages/{id}/resend"
 _CONSENT = "/api/consents/{id}"
 _WEBHOOK = "/api/webhooks/{id}"
 _PARTY = "chatbot:clinic-chatbot"
@@ -430,6 +437,12 @@ REST: Final[Mapping[str, Mapping[str, Build]]] = {
     f"DELETE {_CONSENT}": {
         "P's": _on(_CONSENT, "consent", fresh=True),
         "unknown": _unknown(_CONSENT),
+    },
+    "GET /api/messages": {"of P's at D": _messages_of_p},
+    f"POST {_RESEND}": {"P's at D": _on(_RESEND, "message"), "unknown": _unknown(_RESEND)},
+    f"GET {_CALENDAR_FILE}": {
+        "P's at D": _on(_CALENDAR_FILE, "appointment"),
+        "unknown": _unknown(_CALENDAR_FILE),
     },
     "GET /api/webhooks": {
         "bot→P's": lambda world: _listed_hook(world, {}),
