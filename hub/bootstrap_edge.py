@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from heapq import nsmallest
+from pathlib import Path
 
 from aiohttp import web
 
@@ -23,6 +24,7 @@ from api.rest.commands import COMMANDS
 from api.sign_in.deps import SIGN_IN_BURST, SIGN_IN_RATE_PER_S, SignInDeps
 from hub.bootstrap_core import Base, Core
 from hub.chat import chat_deps
+from hub.messages.mailbox_page import mailbox_routes
 from hub.telemetry.figures import CALENDARS_SHOWN, About, Figures, Load, busiest_first
 from hub.telemetry.health import Health
 from hub.telemetry.metrics import CalendarFigures, Gauges
@@ -64,6 +66,8 @@ async def open_edge(core: Core, services: Services, errors: RecentErrors) -> Asy
     ) as chat:
         sign_in = _sign_in_deps(core, services)
         app = create_app(_app_deps(core, deps, streams, health), chat, sign_in)
+        if config.server.environment == "demo" and config.mail.folder:
+            app.router.add_routes(mailbox_routes(Path(config.mail.folder)))
         realtime.attach(app)
         supabase.attach(app)
         yield Edge(

@@ -112,6 +112,7 @@ def _table(links: dict[str, Any], folder: DemoFolder) -> Iterator[str]:
     yield f"  the chatbot        {url}/chat#token={links['patients'][0]['token']}"
     yield f"  the hub’s status   {url}/status#token={links['admin']['token']}"
     yield ""
+    yield f"  mails to patients  {url}/mail"
     yield f"  API documentation  {url}/docs"
     yield f"  all tokens         {folder.links} (valid for a day; each start makes new ones)"
     yield ""

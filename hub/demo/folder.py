@@ -13,6 +13,7 @@ import orjson
 from api.auth import AuthSettings
 from hub.config import Config
 from hub.config_reader import ConfigError
+from hub.messages.settings import MailSettings
 from store.settings import DatabaseSettings
 from store.sql.lockfile import exclusive
 
@@ -21,6 +22,7 @@ _SEEDING = "seeding.db"
 _SQLITE_FILES = ("", "-wal", "-shm")
 _OWNER_ONLY = 0o600
 _SECRET_BYTES = 48
+_SENDER = "demo@practice.example"
 
 
 def refuse_real_clinic(config: Config) -> None:
@@ -53,6 +55,11 @@ class DemoFolder:
         return self.path / "links.json"
 
     @property
+    def mails(self) -> Path:
+        """Where the mails are that would have been sent."""
+        return self.path / "mail"
+
+    @property
     def is_seeded(self) -> bool:
         return (self.path / _DATABASE).exists()
 
@@ -83,13 +90,17 @@ class DemoFolder:
             with exclusive(self.path / _DATABASE):
                 self._delete(_DATABASE)
             self._secret.unlink(missing_ok=True)
+            for mail in self.mails.glob("*.eml"):
+                mail.unlink()
         self._delete(_SEEDING)  # of an interrupted start
         if not self._secret.exists():
             _write_private(self._secret, secrets.token_urlsafe(_SECRET_BYTES).encode())
 
     def config(self, base: Config) -> Config:
-        """``base`` with the database and the secret of the demo."""
-        return self._with_database(base, _DATABASE)
+        """``base`` with the database, the secret and the mails of the demo."""
+        mail = MailSettings(folder=str(self.mails.absolute()), sender=_SENDER)
+        messages = replace(base.messages, enabled=True)
+        return replace(self._with_database(base, _DATABASE), messages=messages, mail=mail)
 
     def seeding_config(self, base: Config) -> Config:
         """The same, with the database that is being filled."""

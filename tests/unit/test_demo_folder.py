@@ -114,3 +114,14 @@ def test_an_unusable_folder_is_named_in_the_error(tmp_path: Path) -> None:
         DemoFolder.open(tmp_path / "file", fresh=False),
     ):
         pass
+
+
+def test_the_demo_writes_mails_to_its_folder_and_fresh_deletes_them(tmp_path: Path) -> None:
+    with DemoFolder.open(tmp_path, fresh=False) as folder:
+        config = folder.config(Config())
+        assert (config.messages.enabled, config.mail.folder) == (True, str(tmp_path / "mail"))
+        assert not folder.seeding_config(Config()).messages.enabled, "seeding sends nothing"
+        folder.mails.mkdir()
+        (folder.mails / "old.eml").write_bytes(b"")
+    with DemoFolder.open(tmp_path, fresh=True) as folder:
+        assert list(folder.mails.iterdir()) == []
