@@ -108,7 +108,7 @@ async def open_hub(
                 new_id=new_id,
                 clock=clock,
                 region=config.practice.region,
-                message_channels=channels_of(config.messages, config.mail),
+                message_channels=channels_of(config.messages, config.mail, config.sms),
                 on_commit=metrics.commit,
             )
         )

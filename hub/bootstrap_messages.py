@@ -11,6 +11,7 @@ from hub.messages.mail_folder import MailFolder
 from hub.messages.reminders import Reminders
 from hub.messages.sender import MessageSender
 from hub.messages.smtp import SmtpTransport
+from hub.messages.twilio import TwilioTransport
 
 
 @asynccontextmanager
@@ -24,10 +25,11 @@ async def open_messages(base: Base) -> AsyncIterator[MessageSender | None]:
         config.messages,
         queue=base.store.messages,
         reminders=Reminders(base.store.reminders, config.messages.leads),
-        letters=Letters(config.messages, config.mail.sender),
-        mail=_transport(base),
+        letters=Letters(config.messages, config.mail.sender, config.practice.region),
+        mail=_mail(base),
+        texts=TwilioTransport(config.sms) if config.sms.is_set else None,
         clock=base.clock,
-        timeout_s=config.mail.timeout_s,
+        timeout_s=max(config.mail.timeout_s, config.sms.timeout_s),
         connections=config.mail.connections,
     )
     try:
@@ -36,8 +38,10 @@ async def open_messages(base: Base) -> AsyncIterator[MessageSender | None]:
         await sender.close()
 
 
-def _transport(base: Base) -> MailTransport:
+def _mail(base: Base) -> MailTransport | None:
     mail, clock = base.config.mail, base.clock
+    if not mail.is_set:
+        return None
     if mail.folder:
         return MailFolder(Path(mail.folder), mail.sender, clock)
     return SmtpTransport(mail, clock)

@@ -21,7 +21,7 @@ from api.settings import ApiSettings
 from hub.chat import ChatSettings
 from hub.cluster.settings import ClusterSettings, RedisSettings
 from hub.config_reader import ConfigError, read_config, read_toml
-from hub.messages.settings import MailSettings, MessageSettings
+from hub.messages.settings import MailSettings, MessageSettings, SmsSettings
 from hub.telemetry.logging import LoggingSettings
 from hub.webhooks.settings import WebhookSettings
 from store.settings import DatabaseSettings, RetentionSettings
@@ -42,6 +42,7 @@ class Config:
     webhooks: WebhookSettings = field(default_factory=WebhookSettings)
     messages: MessageSettings = field(default_factory=MessageSettings)
     mail: MailSettings = field(default_factory=MailSettings)
+    sms: SmsSettings = field(default_factory=SmsSettings)
     chatbot: ChatbotSettings = field(default_factory=ChatbotSettings)
     chat: ChatSettings = field(default_factory=ChatSettings)
     reservations: ReservationSettings = field(default_factory=ReservationSettings)
@@ -54,9 +55,15 @@ class Config:
 
     def __post_init__(self) -> None:
         _check_database(self.database)
-        if self.messages.enabled and not self.mail.is_set:
+        if self.messages.enabled and not (self.mail.is_set or self.sms.is_set):
             raise ConfigError(
-                "messages.enabled needs a way to send: set mail.server and mail.sender"
+                "messages.enabled needs a way to send: set mail.server and mail.sender,"
+                " or sms.account, sms.token and sms.sender"
+            )
+        if self.sms.is_set and not self.messages.sms_regions:
+            raise ConfigError(
+                "sms.account needs messages.sms_regions, the countries to whose numbers text"
+                ' messages are sent, e.g. ["AT", "DE"]'
             )
         if self.sign_in.enabled and not self.server.public_url:
             raise ConfigError(

@@ -12,7 +12,13 @@ from typing import Final, Self
 
 import idna
 import phonenumbers
-from phonenumbers import NumberParseException, PhoneMetadata, PhoneNumber, PhoneNumberFormat
+from phonenumbers import (
+    NumberParseException,
+    PhoneMetadata,
+    PhoneNumber,
+    PhoneNumberFormat,
+    PhoneNumberType,
+)
 
 from actors.domain.text import is_line
 from actors.domain.values import value
@@ -34,6 +40,7 @@ PHONE_FORM: Final = re.compile(
 _COUNTRY_CODES: Final = phonenumbers.COUNTRY_CODE_TO_REGION_CODE
 """No code is the beginning of another one."""
 _COUNTRY_CODE_DIGITS: Final = 3
+_TAKING_TEXTS: Final = (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE)
 
 
 def email_address(text: str) -> str | None:
@@ -92,6 +99,25 @@ def with_country_code(phone: str, region: str) -> str:
     if number is None or not phonenumbers.is_valid_number(number):
         return phone
     return phonenumbers.format_number(number, PhoneNumberFormat.INTERNATIONAL)
+
+
+@value
+class MobileNumber:
+    """A telephone number to which text messages can be sent, and its country."""
+
+    e164: str
+    region: str
+
+
+def mobile_number(phone: str, region: str = "") -> MobileNumber | None:
+    """The number in international form; ``None`` for one that is not valid, or a fixed line."""
+    number = _parsed(phone, region or None)
+    if number is None or not phonenumbers.is_valid_number(number):
+        return None
+    if phonenumbers.number_type(number) not in _TAKING_TEXTS:
+        return None
+    country = phonenumbers.region_code_for_number(number)
+    return MobileNumber(e164=_e164(number), region=country) if country else None
 
 
 def national_digits(key: str) -> str:

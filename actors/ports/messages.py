@@ -150,6 +150,15 @@ class MailContent:
     """An address to which the recipient may write to get no more of them."""
 
 
+@value
+class TextContent:
+    """A text message for one telephone."""
+
+    to: str = field(repr=False)
+    """The number in international form (E.164)."""
+    text: str = field(repr=False)
+
+
 class NotAccepted(Exception):
     """A message was not accepted."""
 
@@ -167,6 +176,16 @@ class MailTransport(Protocol):
 
     async def send(self, mail: MailContent) -> None:
         """Returns once the server has accepted the mail. Raises NotAccepted."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class TextTransport(Protocol):
+    """Hands text messages over to a provider; one whose answer was lost may arrive twice."""
+
+    async def send(self, text: TextContent) -> None:
+        """Returns once the provider has accepted the message. Raises NotAccepted."""
         ...
 
     async def close(self) -> None: ...

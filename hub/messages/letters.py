@@ -8,8 +8,9 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from actors.domain.message import Message, MessageKind
-from actors.ports.messages import MailContent, VisitDetails
+from actors.domain.contact import mobile_number
+from actors.domain.message import Message, MessageError, MessageKind
+from actors.ports.messages import MailContent, NotAccepted, TextContent, VisitDetails
 from hub.messages.calendar_file import VisitCalendars, calendar_method
 from hub.messages.settings import MessageSettings
 from hub.messages.wording import Wording, one_line, wording
@@ -20,9 +21,10 @@ _TEMPLATES: Final = Path(__file__).parent / "templates"
 class Letters:
     """Composes mails from templates. What people entered is data, never part of a template."""
 
-    def __init__(self, settings: MessageSettings, sender: str) -> None:
-        """``sender`` is the address that mails come from."""
-        self._settings, self._sender = settings, sender
+    def __init__(self, settings: MessageSettings, sender: str, region: str = "") -> None:
+        """``sender`` is the address that mails come from, ``region`` the country of telephone
+        numbers without a country code, where the practice has none."""
+        self._settings, self._sender, self._region = settings, sender, region
         self._calendars = VisitCalendars(settings)
         environment = Environment(
             loader=FileSystemLoader(_TEMPLATES),
@@ -64,6 +66,21 @@ class Letters:
             calendar_method=calendar_method(details),
             unsubscribe=(reply_to or self._sender) if is_reminder else None,
         )
+
+    def text_of_visit(self, message: Message, details: VisitDetails, to: str) -> TextContent:
+        """The text message about a visit. Raises NotAccepted for a number of another country."""
+        practice = details.practice
+        number = mobile_number(to, (practice and practice.region) or self._region)
+        if number is None:
+            raise NotAccepted(MessageError.MAILBOX_UNKNOWN, for_good=True)
+        if number.region not in self._settings.sms_regions:
+            raise NotAccepted(MessageError.REGION_NOT_ALLOWED, for_good=True)
+        words = wording(details.patient.language, self._settings.language)
+        name = one_line(practice.name if practice else details.dentist.name)
+        parts = [f"{name}: {words.openings[message.kind]} {_when(details, words)}."]
+        if practice and practice.phone:
+            parts.append(f"{words.phone}: {one_line(practice.phone)}")
+        return TextContent(to=number.e164, text=" ".join(parts))
 
     def of_secret(self, message: Message) -> MailContent:
         """The mail of a code or an invitation, whose content says it: subject, text, html."""

@@ -18,6 +18,7 @@ from actors.domain.events import MessageSaved
 from actors.domain.message import (
     SECRET,
     Message,
+    MessageChannel,
     MessageError,
     MessageKind,
     MessageState,
@@ -32,6 +33,8 @@ from actors.ports.messages import (
     MailTransport,
     NotAccepted,
     QueuedMessages,
+    TextContent,
+    TextTransport,
     VisitDetails,
 )
 from actors.tasks import Tasks
@@ -60,14 +63,15 @@ class MessageSender:
         queue: QueuedMessages,
         reminders: Reminders,
         letters: Letters,
-        mail: MailTransport,
+        mail: MailTransport | None,
+        texts: TextTransport | None,
         clock: Clock,
         timeout_s: float,
         connections: int,
     ) -> None:
         """``timeout_s`` bounds each step with the mail server; an attempt takes a few of them."""
         self._settings, self._queue, self._clock = settings, queue, clock
-        self._letters, self._mail = letters, mail
+        self._letters, self._mail, self._texts = letters, mail, texts
         self._attempt_s = 3 * timeout_s
         self._claim = timedelta(seconds=2 * self._attempt_s)
         self._at_once = _PER_CONNECTION * connections
@@ -76,7 +80,9 @@ class MessageSender:
         self._wakeup = asyncio.Event()
 
     async def close(self) -> None:
-        await self._mail.close()
+        for transport in (self._mail, self._texts):
+            if transport:
+                await transport.close()
 
     async def run(
         self, is_ours: Callable[[], bool] = lambda: True, *, is_alone: bool = True
@@ -157,11 +163,11 @@ class MessageSender:
 
     async def _outcome(self, message: Message) -> Message:
         try:
-            mail = await self._composed(message)
-            if isinstance(mail, Message):
-                return mail
+            content = await self._composed(message)
+            if isinstance(content, Message):
+                return content
             async with asyncio.timeout(self._attempt_s):
-                await self._mail.send(mail)
+                await self._handed_over(content)
         except NotAccepted as failure:
             return self._failed(message, failure.error, for_good=failure.for_good)
         except TimeoutError:
@@ -175,8 +181,16 @@ class MessageSender:
         log.info("message_sent", message_id=message.id, kind=str(message.kind))
         return message.sent(self._clock.now())
 
-    async def _composed(self, message: Message) -> MailContent | Message:
-        """The mail to be sent; or the message as it ended, if it is not to be sent."""
+    async def _handed_over(self, content: MailContent | TextContent) -> None:
+        if isinstance(content, TextContent) and self._texts:
+            await self._texts.send(content)
+        elif isinstance(content, MailContent) and self._mail:
+            await self._mail.send(content)
+        else:  # the channel was switched off since the message was written
+            raise NotAccepted(MessageError.UNREACHABLE)
+
+    async def _composed(self, message: Message) -> MailContent | TextContent | Message:
+        """What is to be sent; or the message as it ended, if it is not to be sent."""
         if message.kind in SECRET:
             return self._letters.of_secret(message)
         details = await self._queue.details(message)
@@ -195,7 +209,9 @@ class MessageSender:
             or counted.of_practice >= self._settings.per_practice_per_day
         ):
             return self._failed(message, MessageError.DAILY_LIMIT, for_good=True)
-        return self._letters.of_visit(message, details, address)
+        by_mail = message.channel is MessageChannel.EMAIL
+        compose = self._letters.of_visit if by_mail else self._letters.text_of_visit
+        return compose(message, details, address)
 
     def _failed(self, message: Message, error: MessageError, *, for_good: bool = False) -> Message:
         """As it is after a failed attempt: to be attempted again, unless that is pointless."""

@@ -1,13 +1,14 @@
-"""The settings of messages: sections ``[messages]`` and ``[mail]`` of ``config.toml``."""
+"""The settings of messages: sections ``[messages]``, ``[mail]`` and ``[sms]``."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
 
 from annotated_types import Ge, Le
 
 from actors.bounds import Count, Positive
-from actors.domain.contact import email_address
+from actors.domain.contact import email_address, is_region
 from actors.domain.message import MessageChannel
 
 _LEAD_MIN: Final = timedelta(minutes=30)
@@ -25,6 +26,8 @@ class MessageSettings:
     """Whether a message names the appointment type."""
     reminders_hours: tuple[str, ...] = ("48", "3")
     """How long before a visit its patient is reminded."""
+    sms_regions: tuple[str, ...] = ()
+    """Countries to whose numbers text messages are sent."""
     per_recipient_per_day: Count = 10
     per_practice_per_day: Count = 2_000
     retry_first_s: Positive = 60.0
@@ -36,6 +39,8 @@ class MessageSettings:
             fits = all(_LEAD_MIN <= lead <= _LEAD_MAX for lead in self.leads)
         except ValueError:
             fits = False
+        if unknown := [region for region in self.sms_regions if not is_region(region)]:
+            raise ValueError(f'sms_regions must be countries such as "AT", not "{unknown[0]}"')
         if not fits:
             raise ValueError('reminders_hours must be numbers from 0.5 to 720, e.g. ["48", "3"]')
 
@@ -78,7 +83,33 @@ class MailSettings:
         return bool(self.server or self.folder)
 
 
-def channels_of(messages: MessageSettings, mail: MailSettings) -> frozenset[MessageChannel]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SmsSettings:
+    """The provider of text messages: Twilio, or one with the same interface."""
+
+    account: str = ""
+    token: str = field(default="", repr=False)
+    sender: str = ""
+    """A number, a name, or the id of a messaging service (``MG…``)."""
+    api_url: str = "https://api.twilio.com"
+    timeout_s: Positive = 10.0
+
+    def __post_init__(self) -> None:
+        given = [bool(self.account), bool(self.token), bool(self.sender)]
+        if any(given) and not all(given):
+            raise ValueError("account goes with sms.token and sms.sender: set all of them")
+        host = urlsplit(self.api_url).hostname
+        if not self.api_url.startswith("https://") and host not in ("127.0.0.1", "localhost"):
+            raise ValueError("api_url must be an https address")
+
+    @property
+    def is_set(self) -> bool:
+        return bool(self.account)
+
+
+def channels_of(
+    messages: MessageSettings, mail: MailSettings, sms: SmsSettings
+) -> frozenset[MessageChannel]:
     """By which patients get messages; none unless messages are enabled."""
-    by_mail = messages.enabled and mail.is_set
-    return frozenset({MessageChannel.EMAIL} if by_mail else ())
+    offered = {MessageChannel.EMAIL: mail.is_set, MessageChannel.SMS: sms.is_set}
+    return frozenset(each for each, is_set in offered.items() if messages.enabled and is_set)

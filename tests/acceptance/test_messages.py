@@ -12,6 +12,7 @@ from tests.support.clinic import Clinic
 from tests.support.database import rows
 from tests.support.eventually import eventually
 from tests.support.mail_server import ENABLED, MailServer, mail_server
+from tests.support.text_provider import text_provider
 
 MAIL_OF = "patient-{}@example.org"
 
@@ -249,3 +250,33 @@ async def test_a_visit_is_a_calendar_file_for_those_who_may_read_it(clinic: Clin
     held = await clinic.api(patient).post("/api/reservations", clinic.slot("10:00"))
     hold = f"/api/appointments/{held.body['id']}/calendar.ics"
     assert (await clinic.api(patient).get(hold)).status == 404
+
+
+async def test_who_has_no_mail_gets_a_text_message(
+    open_clinic: OpenClinic, mails: MailServer
+) -> None:
+    settings = replace(ENABLED, sms_regions=("AT",))
+    async with (
+        text_provider() as provider,
+        open_clinic(messages=settings, mail=mails.settings(), sms=provider.settings) as clinic,
+    ):
+        patient = clinic.patients[0]
+        changed = {"email": None, "phone": "+43 664 1234567"}
+        assert (await clinic.api(patient).put("/api/profiles/me", changed)).status == 200
+        await clinic.book(patient, "09:00")
+        await clinic.book(clinic.patients[1], "10:00")
+        await states(clinic, "sent", "sent")
+        (text,) = provider.texts
+        assert text["To"] == "+436641234567"
+        assert text["Body"].startswith("First practice: Your appointment is booked.")
+        assert [mail.to for mail in mails.mails] == [MAIL_OF.format(1)]
+
+
+async def test_a_slow_server_gets_each_message_once(mailing: Clinic, mails: MailServer) -> None:
+    mails.is_open.clear()
+    for number, clock in enumerate(("09:00", "10:00", "11:00")):
+        await mailing.book(mailing.patients[number], clock)
+    await eventually(lambda: mails.attempts.total() >= 2, 10.0)
+    mails.is_open.set()
+    await states(mailing, "sent", "sent", "sent")
+    assert len(mails.mails) == 3
