@@ -17,6 +17,7 @@ from hub.cluster.cluster import Cluster
 from hub.cluster.members.placement import place
 from hub.cluster.settings import ClusterSettings, RedisSettings
 from hub.config import Config
+from hub.messages.settings import MailSettings, MessageSettings
 from hub.webhooks.settings import WebhookSettings
 from store.settings import DatabaseSettings
 from tests.support.clinic import Clinic, Person
@@ -76,6 +77,8 @@ async def one_node(
     deadline_ms: int = 5_000,
     hold_seconds: float = 300.0,
     webhooks: WebhookSettings | None = None,
+    messages: MessageSettings | None = None,
+    mail: MailSettings | None = None,
     consent: Literal["recorded", "assumed"] = "assumed",
     **cluster: Any,
 ) -> AsyncIterator[ClusterNode]:
@@ -88,6 +91,8 @@ async def one_node(
         reservations=ReservationSettings(hold_seconds=hold_seconds),
         redis=RedisSettings(url=redis_url, stream=database.name),
         webhooks=webhooks or WebhookSettings(),
+        messages=messages or MessageSettings(),
+        mail=mail or MailSettings(),
         cluster=ClusterSettings(**{**QUICK, **cluster}),
     )
     async with (

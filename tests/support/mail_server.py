@@ -1,6 +1,7 @@
 """A mail server that keeps what it accepts, and misbehaves as a test wants."""
 
 import asyncio
+import ssl
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -58,6 +59,18 @@ class MailServer:
     attempts: Counter[str] = field(default_factory=Counter)
     """Of recipients, refused ones included."""
 
+    protocols: list[SMTP] = field(default_factory=list)
+
+    @property
+    def connections(self) -> int:
+        """How many were opened."""
+        return len(self.protocols)
+
+    def close_connections(self) -> None:
+        for protocol in self.protocols:
+            if isinstance(protocol.transport, asyncio.Transport):
+                protocol.transport.abort()
+
     async def handle_RCPT(  # noqa: N802  # the library's name
         self,
         _server: SMTP,
@@ -98,23 +111,33 @@ class MailServer:
 
 
 @asynccontextmanager
-async def mail_server(port: int = 0) -> AsyncIterator[MailServer]:
-    """In this event loop; on a free port, or on this one."""
+async def mail_server(
+    port: int = 0,
+    *,
+    starttls: ssl.SSLContext | None = None,
+    implicit: ssl.SSLContext | None = None,
+) -> AsyncIterator[MailServer]:
+    """In this event loop; on a free port, or on this one. It takes mails encrypted, if asked to."""
     known = MailServer()
     known.is_open.set()
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(
-        lambda: SMTP(known, enable_SMTPUTF8=False, loop=loop), "127.0.0.1", port
-    )
+
+    def connected() -> SMTP:
+        protocol = SMTP(
+            known,
+            enable_SMTPUTF8=False,
+            loop=loop,
+            tls_context=starttls,
+            require_starttls=starttls is not None,
+        )
+        known.protocols.append(protocol)
+        return protocol
+
+    server = await loop.create_server(connected, "127.0.0.1", port, ssl=implicit)
     known.port = server.sockets[0].getsockname()[1]
     try:
         yield known
     finally:
         known.is_open.set()
         server.close()
-        for transport in _connections(server):
-            transport.abort()
-
-
-def _connections(server: asyncio.Server) -> list[asyncio.Transport]:
-    return list(getattr(server, "_clients", ()))
+        known.close_connections()
