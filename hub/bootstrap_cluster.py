@@ -20,10 +20,12 @@ from hub.cluster.internal.disconnects import DISCONNECT_PATH, ClusterConnections
 from hub.cluster.internal.node_client import NodeClient
 from hub.cluster.internal.node_server import NodeHandler, internal_app, serving_nodes
 from hub.cluster.local_node import LocalNode
+from hub.cluster.members.crash_watch import CrashWatch
 from hub.cluster.members.lease_keeper import LeaseKeeper
 from hub.cluster.stream.publisher import StreamPeers
 from hub.cluster.stream.receiver import StreamReceiver
 from hub.cluster.stream.repair import AbandonedEvents, ChannelRepair
+from store.postgres.liveness import open_liveness
 from store.postgres.nodes import Nodes, open_nodes
 
 
@@ -53,6 +55,7 @@ async def open_cluster(core: Core, node: LocalNode) -> AsyncIterator[Cluster]:
         stack.push_async_callback(cluster.leave)
         tasks = Tasks()
         tasks.start(cluster.keeper.run())
+        tasks.start(cluster.crash_watch.run())
         tasks.start(node.writer.run())
         stack.push_async_callback(tasks.finish)
         stack.push_async_callback(node.writer.flush)
@@ -103,6 +106,7 @@ def _build(core: Core, node: LocalNode, nodes: Nodes, client: NodeClient, addres
     return Cluster(
         node=node,
         keeper=keeper,
+        crash_watch=CrashWatch(lambda: open_liveness(config.database), members, keeper),
         ownership=ownership,
         router=router,
         forwarded=forwarded,

@@ -15,6 +15,7 @@ from hub.cluster.calendars.router import Router
 from hub.cluster.figures import ClusterFigures
 from hub.cluster.internal.disconnects import ClusterConnections
 from hub.cluster.local_node import LocalNode
+from hub.cluster.members.crash_watch import CrashWatch
 from hub.cluster.members.lease_keeper import LeaseKeeper
 from hub.cluster.members.membership import Membership
 from hub.cluster.stream.receiver import StreamReceiver
@@ -31,6 +32,7 @@ class Cluster:
 
     node: LocalNode
     keeper: LeaseKeeper
+    crash_watch: CrashWatch
     ownership: Ownership
     router: Router
     forwarded: ForwardedRequests

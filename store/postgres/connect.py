@@ -46,7 +46,7 @@ def writing(
                     postgresql_dsn(settings.location), autocommit=True, client_encoding="UTF8"
                 )
         except BROKEN as error:
-            raise _unreachable(error) from error
+            raise unreachable(error) from error
         return Pipeline(
             connection,
             silence_s=(settings.statement_timeout_ms + silence_ms) / 1_000,
@@ -70,13 +70,13 @@ def reading(settings: DatabaseSettings) -> Callable[[], Coroutine[None, None, ob
                 statement_cache_size=100 if settings.prepared_statements else 0,
             )
         except BROKEN as error:
-            raise _unreachable(error) from error
+            raise unreachable(error) from error
         return connection
 
     return connect
 
 
-def _unreachable(error: Exception) -> StoreUnavailable:
+def unreachable(error: Exception) -> StoreUnavailable:
     return StoreUnavailable(f"PostgreSQL cannot be reached: {meaning_of(error)}")
 
 

@@ -17,6 +17,7 @@ from actors.domain.ids import DentistId
 from actors.ports.clock import Clock
 from actors.ports.events import EventRecord
 from store.postgres.connect import writing
+from store.postgres.liveness import LOCKS_OF_NODES
 from store.postgres.opening import asyncpg_dialect
 from store.postgres.transaction import PostgresConnection
 from store.postgres.writer import PostgresWriters
@@ -92,6 +93,11 @@ class _NodeStatements(StatementSet):
         self.shorten = self._build(renewing.where(n.lease_until > longest))
         lapsed = sa.select(n.id).where(n.lease_until <= _NOW).with_for_update(skip_locked=True)
         self.evict = self._build(sa.delete(nodes).where(n.id.in_(lapsed)).returning(n.id))
+        lock = sa.func.pg_try_advisory_xact_lock_shared(
+            sa.literal_column(str(LOCKS_OF_NODES)), sa.func.hashtext(n.id)
+        )
+        crashed = sa.delete(nodes).where(n.id == sa.bindparam("crashed"), lock)
+        self.evict_crashed = self._build(crashed.returning(n.id))
         leaving = sa.update(nodes).where(this).values(state=sa.literal_column("'leaving'"))
         self.leave = self._build(leaving.returning(n.id))
         self.remove = self._build(sa.delete(nodes).where(this).returning(n.id))
@@ -123,13 +129,18 @@ class Nodes:
         is none yet."""
         return await self._writer.run(single_job(lambda: self._join(node, lease_s, fresh_key)))
 
-    async def renew(self, node_id: str, *, lease_s: float, evict: bool) -> Roster | None:
+    async def renew(
+        self, node_id: str, *, lease_s: float, evict: bool, crashed: Sequence[str] = ()
+    ) -> Roster | None:
         """Renew the lease; ``None`` if the node was evicted.
 
         ``evict`` evicts other nodes whose lease has ended. It also shortens leases that are
-        longer than any may be, because the clock was set back since.
+        longer than any may be, because the clock was set back since. ``crashed`` nodes are
+        evicted if the lock of their process is still free.
         """
-        return await self._writer.run(single_job(lambda: self._renew(node_id, lease_s, evict)))
+        return await self._writer.run(
+            single_job(lambda: self._renew(node_id, lease_s, evict, crashed))
+        )
 
     async def begin_to_leave(self, node_id: str) -> None:
         """No further calendar is placed on the node; it keeps those it owns."""
@@ -175,16 +186,21 @@ class Nodes:
         ((common,),) = yield from execute(sql.key)
         return Done((roster, common))
 
-    def _renew(self, node_id: str, lease_s: float, evict: bool) -> Plan[Done[Roster | None]]:
+    def _renew(
+        self, node_id: str, lease_s: float, evict: bool, crashed: Sequence[str]
+    ) -> Plan[Done[Roster | None]]:
         sql = self._sql
         if not (yield from execute(sql.renew, me=node_id, lease_s=lease_s)):
             return Done(None)
-        evicted: tuple[str, ...] = ()
+        evicted: list[str] = []
+        if crashed:
+            gone = Step(sql.evict_crashed, [{"crashed": each} for each in crashed])
+            evicted += [row[0] for row in (yield (gone,))[0]]
         if evict:
-            evicted = tuple(row[0] for row in (yield from execute(sql.evict)))
-            if evicted:
-                yield from execute(sql.raise_epoch)
-        roster = yield from self._roster(evicted)
+            evicted += [row[0] for row in (yield from execute(sql.evict))]
+        if evicted:
+            yield from execute(sql.raise_epoch)
+        roster = yield from self._roster(tuple(evicted))
         if evict and any(node.lease_left_s > LONGEST_LEASE_S for node in roster.nodes):
             yield from execute(sql.shorten, longest_s=LONGEST_LEASE_S, lease_s=lease_s)
         return Done(roster)

@@ -236,6 +236,13 @@ def test_an_entry_arrives_unchanged_and_other_bytes_are_refused() -> None:
                 decode(other, KEY)
 
 
+def test_an_entry_of_the_version_before_has_no_authors() -> None:
+    row = ["availability:all", 1, 2, "e", "availability.changed", AT.isoformat(), "{}"]
+    body = orjson.dumps({"n": "older", "i": 7, "k": "events", "r": [row], "s": {}})
+    (record,) = decode(sign(KEY, body).encode() + body, KEY).records
+    assert (record.event_id, record.by) == ("e", None)
+
+
 def test_an_unknown_kind_of_entry_counts_as_received() -> None:
     body = b'{"n":"newer","i":7,"k":"weather","r":[],"s":{"x":1}}'
     entry = decode(sign(KEY, body).encode() + body, KEY)

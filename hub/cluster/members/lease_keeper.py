@@ -83,13 +83,16 @@ class LeaseKeeper:
                 left_s = round(members.lease_left_s, 2)
                 log.warning("lease_not_renewed", left_s=left_s, error=str(error))
 
-    async def renew(self) -> None:
-        """Renew once, now. Raises what the database raises."""
+    async def renew(self, crashed: Sequence[str] = ()) -> None:
+        """Renew once, now, and evict nodes that crashed. Raises what the database raises."""
         members = self._members
         async with self._renewing:
             sent_s = self._clock.monotonic()
             roster = await self._nodes.renew(
-                members.me, lease_s=members.lease.ttl_s, evict=members.lease.may_evict(sent_s)
+                members.me,
+                lease_s=members.lease.ttl_s,
+                evict=members.lease.may_evict(sent_s),
+                crashed=crashed,
             )
             if roster is None:
                 self._lose()

@@ -53,14 +53,19 @@ class UnreadableEntry(Exception):
 def encode(entry: StreamEntry, key: bytes) -> bytes:
     """``key`` is what the nodes sign with."""
     records = [
-        [
-            *(r.channel, *r.position, r.event_id, r.type, r.time.isoformat(), r.payload.decode()),
-            r.by and (r.by.role, r.by.id, r.by.name),
-        ]
+        [r.channel, *r.position, r.event_id, r.type, r.time.isoformat(), r.payload.decode()]
         for r in entry.records
     ]
+    authors = [r.by and (r.by.role, r.by.id, r.by.name) for r in entry.records]
     body = orjson.dumps(
-        {"n": entry.node, "i": entry.number, "k": entry.kind, "r": records, "s": entry.body}
+        {
+            "n": entry.node,
+            "i": entry.number,
+            "k": entry.kind,
+            "r": records,
+            "b": authors,  # nodes of the version before neither send nor read it
+            "s": entry.body,
+        }
     )
     return sign(key, body).encode() + body
 
@@ -71,11 +76,13 @@ def decode(raw: bytes, key: bytes) -> StreamEntry:
     try:
         check(key, signature.decode("ascii", "replace"), body)
         data = orjson.loads(body)
+        rows = data["r"]
+        authors = data.get("b", [None] * len(rows))
         return StreamEntry(
             node=data["n"],
             number=int(data["i"]),
             kind=EntryKind(data["k"]),
-            records=[_record(*each) for each in data["r"]],
+            records=[_record(*each, by=by) for each, by in zip(rows, authors, strict=True)],
             body=data["s"],
         )
     except (NotAuthentic, ValueError, KeyError, TypeError) as error:
@@ -90,6 +97,7 @@ def _record(
     type: str,
     time: str,
     payload: str,
+    *,
     by: tuple[str, ProfileId | None, str | None] | None,
 ) -> EventRecord:
     return EventRecord(
