@@ -1,5 +1,6 @@
-"""What several nodes cost and bring: bookings a second and p99 with 1, 2 and 3 nodes, and the
-price of one hop. ``python -m tests.benchmarks.bench_cluster [--seconds N]``
+"""What several nodes cost and bring: bookings a second and p99 with 1, 2 and 3 nodes, the
+price of one hop, and the wait after a crash.
+``python -m tests.benchmarks.bench_cluster [--seconds N]``
 
 All nodes, PostgreSQL, Valkey and the clients share this one machine: more nodes bring nothing
 that its cores do not have. Read the ratios as the cost of being a cluster.
@@ -27,6 +28,7 @@ from tests.support.valkey import valkey_server
 
 CLIENTS = 12
 HOPS_MEASURED = 150
+CRASHES, COMMANDS, ISSUED_WITHIN_S = 5, 100, 2.0
 MINUTES_OF_A_DAY = range(8 * 60, 18 * 60, 30)
 
 
@@ -72,12 +74,42 @@ async def measure_hop(template: Template, folder: Path) -> tuple[float, float]:
     return statistics.median(at_owner) * 1_000, statistics.median(elsewhere) * 1_000
 
 
+async def measure_takeover(template: Template, folder: Path) -> Sequence[float]:
+    """Seconds of each command to calendars of a node that was killed, within 2 s after."""
+    took: list[float] = []
+    for _ in range(CRASHES):
+        async with AsyncExitStack() as stack:
+            nodes = await _nodes(template, folder, 3, stack)
+            clinics = [clinic for _, clinic in nodes]
+            work = _slots(clinics[0])
+            await _book(clinics, work, [], seconds=1.0)
+            owners = {each.id: _owner(clinics, each.id) for each in clinics[0].dentists}
+            victim = next(iter(owners.values()))
+            left = [clinic for clinic in clinics if clinic is not victim]
+            await next(hub for hub, clinic in nodes if clinic is victim).kill()
+            orphans = ((p, body) for p, body in work if owners[body["dentist_id"]] is victim)
+            async with asyncio.TaskGroup() as tasks:
+                running = []
+                for number, (patient, body) in zip(range(COMMANDS), orphans, strict=False):
+                    one = _one(left[number % len(left)], patient, body)
+                    running.append(tasks.create_task(one))
+                    await asyncio.sleep(ISSUED_WITHIN_S / COMMANDS)
+            took += [each.result() for each in running]
+    return took
+
+
 async def _clinics(
     template: Template, folder: Path, nodes: int, stack: AsyncExitStack
 ) -> Sequence[Clinic]:
+    return [clinic for _, clinic in await _nodes(template, folder, nodes, stack)]
+
+
+async def _nodes(
+    template: Template, folder: Path, nodes: int, stack: AsyncExitStack
+) -> Sequence[tuple[HubProcess, Clinic]]:
     database = stack.enter_context(template.copied_to(folder))
     assert isinstance(database, OnPostgres)
-    clinics = []
+    found = []
     for number in range(nodes):
         own = folder / f"{nodes}-{number}-{time.monotonic_ns()}"
         own.mkdir()
@@ -91,11 +123,17 @@ async def _clinics(
         )
         hub.set("CHAIRSIDE_CLUSTER_NAME", str(hub.port))
         await hub.start()
-        stack.push_async_callback(hub.kill)
+        stack.push_async_callback(_end, hub)
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        clinics.append(Clinic(hub.url, template.people, session, AsyncExitStack(), database))
+        clinic = Clinic(hub.url, template.people, session, AsyncExitStack(), database)
+        found.append((hub, clinic))
     await asyncio.sleep(2.5)  # every node has renewed once, and knows the others
-    return clinics
+    return found
+
+
+async def _end(hub: HubProcess) -> None:
+    if hub.runs:
+        await hub.kill()
 
 
 def _slots(clinic: Clinic) -> Iterator[tuple[int, dict[str, str]]]:
@@ -148,6 +186,7 @@ async def _main(seconds: float) -> None:
             template = await asyncio.to_thread(make_template, folder, "postgres")
         found = [await measure(template, folder, nodes, seconds) for nodes in (1, 2, 3)]
         here_ms, there_ms = await measure_hop(template, folder)
+        waited = sorted(await measure_takeover(template, folder))
     first = found[0]
     for each in found:
         print(
@@ -158,6 +197,11 @@ async def _main(seconds: float) -> None:
     print(
         f"one hop  {there_ms:.1f} ms instead of {here_ms:.1f} ms"
         f" ({there_ms / here_ms:.2f} times, {there_ms - here_ms:+.1f} ms)"
+    )
+    print(
+        f"a crash  {len(waited)} commands to its calendars within {ISSUED_WITHIN_S:g} s after:"
+        f" p50 {statistics.median(waited):.2f} s, p99 {waited[int(len(waited) * 0.99)]:.2f} s,"
+        f" longest {waited[-1]:.2f} s"
     )
 
 
