@@ -7,7 +7,7 @@ from setuptools.command.build_py import build_py
 from setuptools.errors import SetupError
 
 BUILT = Path(__file__).parent / "api" / "pages" / "built"
-SCREENS = ("chat", "dentist", "patient", "status")
+SCREENS = ("chat", "dentist", "desk", "patient", "status")
 
 
 class BuildWithScreens(build_py):

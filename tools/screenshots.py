@@ -69,6 +69,14 @@ async def _calendar(page: Page) -> None:
     await expect(page.locator(".ec-event.is-confirmed").first).to_be_visible()
 
 
+async def _desk(page: Page) -> None:
+    await page.locator(".turn .icon").last.click()  # a later day is a full one
+    if page.viewport_size == PHONE:
+        await page.locator(".only").select_option(index=1)
+    await page.locator(".ec-event.is-confirmed").first.click()
+    await expect(page.locator(".contact a").first).to_be_visible()
+
+
 async def _panel(page: Page) -> None:
     await _calendar(page)
     await page.locator(".ec-event.is-confirmed").nth(1).click()
@@ -140,6 +148,7 @@ SHOTS = (
     *_each("dentist-new", "dentist", _new),
     *_each("dentist-list", "dentist", _list),
     *_each("dentist-hours", "dentist", _hours),
+    *_each("desk-visit", "desk", _desk),
     *_each("sign-in", "dentist", _sign_in),
 )
 UNDER_LOAD = _each("status", "status", _status)
@@ -163,6 +172,7 @@ async def _take(browser: Browser, links: dict[str, Any], shot: Shot, folder: Pat
         "patient": links["patients"][shot.person]["token"],
         "chat": links["patients"][shot.person]["token"],
         "dentist": links["dentists"][0]["token"],
+        "desk": links["staff"][0]["token"],
         "status": links["admin"]["token"],
     }
     context = await browser.new_context(

@@ -38,7 +38,9 @@ export default defineConfig({
     target: ["es2022", "chrome123", "edge123", "firefox121", "safari17.5"],
     assetsInlineLimit: 0, // the content security policy knows files only
     modulePreload: { polyfill: false },
-    rollupOptions: { input: ["chat.html", "dentist.html", "patient.html", "status.html"] },
+    rollupOptions: {
+      input: ["chat.html", "dentist.html", "desk.html", "patient.html", "status.html"],
+    },
   },
   plugins: [compressed()],
   server: {

@@ -21,7 +21,7 @@ from api.rest.headers import content_tag, not_modified
 
 _PAGES: Final = Path(__file__).parent.parent / "pages"
 BUILT: Final = _PAGES / "built"
-SCREENS: Final = frozenset({"chat", "dentist", "patient", "status"})
+SCREENS: Final = frozenset({"chat", "dentist", "desk", "patient", "status"})
 """Pages that always have a route; before `make web`, they explain how to build them."""
 
 _UNBUILT: Final = (

@@ -109,6 +109,7 @@ def _table(links: dict[str, Any], folder: DemoFolder) -> Iterator[str]:
     yield "Open two of these side by side, signed in, and book:"
     yield f"  a patient          {url}/patient#token={links['patients'][0]['token']}"
     yield f"  a dentist          {url}/dentist#token={links['dentists'][0]['token']}"
+    yield f"  the front desk     {url}/desk#token={links['staff'][0]['token']}"
     yield f"  the chatbot        {url}/chat#token={links['patients'][0]['token']}"
     yield f"  the hub’s status   {url}/status#token={links['admin']['token']}"
     yield ""

@@ -15,7 +15,7 @@ from tools.chromium import BUILT, ROOT
 
 JS_MOST_BYTES = 200 * 1024
 FIRST_SLOTS_MS = 1_000
-PAGES = ("dentist", "patient", "chat", "status")
+PAGES = ("dentist", "desk", "patient", "chat", "status")
 
 Act = Callable[[Page], Awaitable[Any]]
 
@@ -56,6 +56,7 @@ VIEWS: dict[str, tuple[str, Act]] = {
     "dentist: new": ("dentist", _new),
     "dentist: list": ("dentist", lambda page: _tab(page, "Day list")),
     "dentist: hours": ("dentist", lambda page: _tab(page, "Hours")),
+    "desk: visit": ("desk", _panel),
     "status": (
         "status",
         lambda page: expect(page.get_by_role("region", name="Calendars").last).to_be_visible(),
@@ -73,6 +74,7 @@ async def test_axe_finds_nothing_serious_on_any_page(
         "patient": clinic.patients[0].token,
         "chat": clinic.patients[0].token,
         "dentist": clinic.dentists[0].token,
+        "desk": clinic.staff[0].token,
         "status": ADMIN,
     }
     found: dict[str, Any] = {}
@@ -86,7 +88,7 @@ async def test_axe_finds_nothing_serious_on_any_page(
             await page.goto("about:blank")
             await page.goto(signed_in(clinic.url, where, tokens[where]))
             await expect(page.locator("[data-connection=online]")).to_be_attached()
-            if where == "dentist":
+            if where in ("dentist", "desk"):
                 await page.locator(".ec-time-grid").wait_for()
                 await _to_the_tests_day(page)
             await act(page)
@@ -169,6 +171,7 @@ async def test_pages_load_from_the_hub_only_and_send_no_token_in_a_url(
         ("patient", clinic.patients[0].token),
         ("chat", clinic.patients[0].token),
         ("dentist", clinic.dentists[0].token),
+        ("desk", clinic.staff[0].token),
         ("status", ADMIN),
     ):
         page = await windows.open("about:blank")

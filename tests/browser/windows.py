@@ -12,6 +12,8 @@ from playwright.async_api import Browser, FloatRect, Locator, Page, expect
 from tests.support.clinic import ADMIN, DAYS_AHEAD, Clinic, Person
 
 PHONE = {"width": 390, "height": 844}
+QUARTER_PX = 20
+"""Of the front desk's calendar."""
 DESK = {"width": 1360, "height": 1000}
 
 _WATCH = """
@@ -65,6 +67,14 @@ class Windows:
         url = options.pop("url", clinic.url)
         page = await self.open(signed_in(url, "dentist", person.token), **options)
         screen = DentistScreen(page, clinic)
+        await expect(page.locator(".ec-time-grid")).to_be_visible()
+        await screen.online()
+        return screen
+
+    async def desk(self, clinic: Clinic, person: Person, **options: Any) -> "FrontDeskScreen":
+        url = options.pop("url", clinic.url)
+        page = await self.open(signed_in(url, "desk", person.token), **options)
+        screen = FrontDeskScreen(page, clinic)
         await expect(page.locator(".ec-time-grid")).to_be_visible()
         await screen.online()
         return screen
@@ -153,7 +163,7 @@ class DentistScreen(Screen):
         await self.event(who).click()
         await expect(self.panel.get_by_role("heading", name=who.name)).to_be_visible()
 
-    async def _place(self, who: Person) -> FloatRect:
+    async def place(self, who: Person) -> FloatRect:
         """Where the appointment is, once it stays there: events redraw the calendar."""
         box = None
         for _ in range(100):
@@ -165,7 +175,7 @@ class DentistScreen(Screen):
 
     async def drag(self, who: Person, *, quarters: int) -> None:
         """Down the day, so many quarters of an hour."""
-        box = await self._place(who)
+        box = await self.place(who)
         quarter = await self.page.evaluate(
             "parseFloat(getComputedStyle(document.querySelector('.ec')).getPropertyValue('--ec-slot-height'))"
             " || 17"
@@ -175,6 +185,31 @@ class DentistScreen(Screen):
         await self.page.mouse.down()
         await self.page.mouse.move(x, y + 8)
         await self.page.mouse.move(x, y + quarters * quarter, steps=8)
+        await self.page.mouse.up()
+
+
+class FrontDeskScreen(DentistScreen):
+    async def turn(self, days: int = DAYS_AHEAD) -> None:
+        """To the tests' day."""
+        day = datetime.now(UTC).date() + timedelta(days)
+        await self.page.get_by_label("Go to a date").fill(day.isoformat())
+
+    @property
+    def proposal(self) -> Locator:
+        return self.page.get_by_role("group", name="Proposed move")
+
+    def column(self, dentist: Person) -> Locator:
+        """The visits in a dentist's column, by what screen readers read of it."""
+        return self.page.locator(f'.ec-event:has(.visually-hidden:text-is("{dentist.name}"))')
+
+    async def drag_aside(self, who: Person, *, quarters: int) -> None:
+        """Into the next column, so many quarters of an hour later."""
+        box = await self.place(who)
+        x, y = box["x"] + box["width"] / 2, box["y"] + 8
+        await self.page.mouse.move(x, y)
+        await self.page.mouse.down()
+        await self.page.mouse.move(x, y + 8)
+        await self.page.mouse.move(x + box["width"] + 20, y + quarters * QUARTER_PX, steps=8)
         await self.page.mouse.up()
 
 

@@ -1,10 +1,11 @@
 import { useState } from "preact/hooks";
 import { type Appointment, codeOf } from "../sdk/index";
 import { Dialog } from "../shared/dialog";
-import { useMedia, useValue } from "../shared/hooks";
+import { useKey, useMedia, useValue } from "../shared/hooks";
 import { t, tCode } from "../shared/i18n";
 import { Icon } from "../shared/icons";
 import { notify } from "../shared/toasts";
+import { offerUndo } from "../shared/undo";
 import {
   clock,
   dateWords,
@@ -39,12 +40,22 @@ export function CalendarTab({ clinic, date, onDate, flashing }: Props) {
   const rows = useValue(clinic.list.rows);
   const row = rows.find((each) => each.id === selected) ?? null;
   const move = (moving: Appointment, start: string, overbook = false): void => {
-    reschedule(clinic, moving, start, overbook).catch((error: unknown) => {
-      const code = codeOf(error);
-      if (code === "SLOT_TAKEN" && !overbook) setTaken({ row: moving, start });
-      else notify(tCode(code), "problem");
-    });
+    reschedule(clinic, moving, start, overbook).then(
+      () => {
+        const name = clinic.people.name(moving.patient_id, moving.patient.name);
+        offerUndo(t("undo.moved", { name, time: clock(start, clinic.zone) }), () =>
+          reschedule(clinic, moving, moving.start, moving.overbooked),
+        );
+      },
+      (error: unknown) => {
+        const code = codeOf(error);
+        if (code === "SLOT_TAKEN" && !overbook) setTaken({ row: moving, start });
+        else notify(tCode(code), "problem");
+      },
+    );
   };
+  const moveTo = (moving: Appointment, start: string): void => move(moving, start);
+  useKey("Escape", () => setSelected(null));
   return (
     <div class="desk">
       <section class="desk-main" aria-label={t("tab.calendar")}>
@@ -74,14 +85,14 @@ export function CalendarTab({ clinic, date, onDate, flashing }: Props) {
             key={row.id}
             clinic={clinic}
             row={row}
-            onMove={move}
+            onMove={moveTo}
             onClose={() => setSelected(null)}
           />
         </aside>
       )}
       {row && narrow && (
         <Dialog title={t("panel.title")} onClose={() => setSelected(null)}>
-          <Panel key={row.id} clinic={clinic} row={row} onMove={move} />
+          <Panel key={row.id} clinic={clinic} row={row} onMove={moveTo} />
         </Dialog>
       )}
       {booking && <NewBooking clinic={clinic} start={booking} onClose={() => setBooking(null)} />}

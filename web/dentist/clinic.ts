@@ -1,13 +1,25 @@
-import type { AppointmentList, AppointmentType, Availability, Hub, Profile } from "../sdk/index";
+import type {
+  AppointmentList,
+  AppointmentType,
+  Availability,
+  Closure,
+  Hub,
+  Profile,
+} from "../sdk/index";
 import type { People } from "./people";
 
-/** What the dentist's screens share: the connection, and the data that stays current. */
-export interface Clinic {
+/** What is needed to show a visit and to change it. */
+export interface Visits {
   hub: Hub;
-  me: Profile;
   zone: string;
   types: readonly AppointmentType[];
   list: AppointmentList;
   people: People;
+}
+
+/** What the dentist's screens share: the connection, and the data that stays current. */
+export interface Clinic extends Visits {
+  me: Profile;
   schedule: Availability;
+  closures: readonly Closure[];
 }

@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { AppointmentNews, Availability, Hub, Profile } from "../sdk/index";
+import type { AppointmentNews, Availability, Closure, Hub, Profile } from "../sdk/index";
 import { useResource, useValue } from "../shared/hooks";
 import { t } from "../shared/i18n";
 import { Icon } from "../shared/icons";
@@ -17,6 +17,7 @@ const TABS = ["calendar", "list", "hours"] as const;
 type Tab = (typeof TABS)[number];
 const ICONS = { calendar: "calendar", list: "print", hours: "clock" } as const;
 const FLASH_MS = 6_000;
+const NONE: readonly Closure[] = [];
 
 /** What is loaded around a date: the weeks before and after, for quick turning of pages. */
 export const around = (date: string, zone: string): { start: string; end: string } => ({
@@ -50,8 +51,16 @@ export function Dentist({ hub, session }: Signed) {
   );
   const people = useResource(
     () =>
-      me ? new People(hub, me.id, (who) => notify(t("news.contact", { name: who.name }))) : null,
+      me
+        ? new People(hub, `profiles:dentist:${me.id}`, (who) =>
+            notify(t("news.contact", { name: who.name })),
+          )
+        : null,
     [me?.id],
+  );
+  const practice = useLoaded(
+    async () => (me?.practice_id ? hub.rest.practice(me.practice_id) : null),
+    [hub, me?.practice_id],
   );
   if (!me || !types || !schedule || !list || !people) {
     return (
@@ -63,7 +72,17 @@ export function Dentist({ hub, session }: Signed) {
       </>
     );
   }
-  const clinic: Clinic = { hub, me, zone: schedule.time_zone, types, list, people, schedule };
+  const closures = practice?.closures ?? NONE;
+  const clinic: Clinic = {
+    hub,
+    me,
+    zone: schedule.time_zone,
+    types,
+    list,
+    people,
+    schedule,
+    closures,
+  };
   return <Screens clinic={clinic} session={session} flashing={flashing} />;
 }
 

@@ -65,7 +65,7 @@ export function Grid(props: Props) {
       ...closed(latest.current),
       ...rows.filter((row) => !HIDDEN.has(row.status)).map((row) => eventOf(row, latest.current)),
     ]);
-  }, [rows, selected, flashing, clinic.schedule, clinic.zone, date, names]);
+  }, [rows, selected, flashing, clinic.schedule, clinic.closures, clinic.zone, date, names]);
   return (
     <div
       class="grid"
@@ -94,7 +94,7 @@ const OF_TABLES = [
  * of its cells: screen readers announce an empty one. Without those roles they read the days
  * and, as buttons, the appointments.
  */
-function withoutTable(target: HTMLElement): MutationObserver {
+export function withoutTable(target: HTMLElement): MutationObserver {
   const strip = (): void => {
     for (const element of target.querySelectorAll(TABLE)) {
       for (const name of OF_TABLES) element.removeAttribute(name);
@@ -194,7 +194,7 @@ function content(id: string, { clinic, rows }: Props): Node[] {
 
 function closed({ clinic, date }: Props): Calendar.EventInput[] {
   const days = Array.from({ length: 21 }, (_, number) => plusDays(date, number - 10));
-  return closedTimes(clinic.schedule, days).map(({ start, end }, number) => ({
+  return closedTimes(clinic.schedule, days, clinic.closures).map(({ start, end }, number) => ({
     id: `closed-${number}`,
     start,
     end,

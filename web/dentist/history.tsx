@@ -2,10 +2,10 @@ import { useEffect, useState } from "preact/hooks";
 import type { HistoryEntry } from "../sdk/index";
 import { t } from "../shared/i18n";
 import { clock, day } from "../shared/zones";
-import type { Clinic } from "./clinic";
+import type { Visits } from "./clinic";
 
 /** The history of an appointment, fetched when it is opened and at each change. */
-export function History({ clinic, id, version }: { clinic: Clinic; id: string; version: number }) {
+export function History({ clinic, id, version }: { clinic: Visits; id: string; version: number }) {
   const [open, setOpen] = useState(false);
   const [entries, setEntries] = useState<readonly HistoryEntry[]>([]);
   useEffect(() => {

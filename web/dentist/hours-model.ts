@@ -1,7 +1,7 @@
 /** A schedule as the editor and the calendar see it: wall times of its own zone. Pure. */
 
-import type { Appointment, Availability, Weekday, Window } from "../sdk/index";
-import { wallTime } from "../shared/instants";
+import type { Appointment, Availability, Closure, Weekday, Window } from "../sdk/index";
+import { earlier, later, wallTime } from "../shared/instants";
 
 export const WEEKDAYS: readonly Weekday[] = [
   "monday",
@@ -19,29 +19,60 @@ export const minutesOf = (time: string): number =>
 export const timeOf = (minutes: number): string =>
   `${String(Math.floor(minutes / 60)).padStart(2, "0")}:${String(minutes % 60).padStart(2, "0")}`;
 
-/** The windows of a date: of its overrides, or else of its weekday; in order. */
-export function windowsOn(schedule: Availability, date: string): Window[] {
+/**
+ * The open windows of a date, in order: of its overrides, or else of its weekday, without time
+ * off. None on a day on which the practice is closed.
+ */
+export function windowsOn(
+  schedule: Availability,
+  date: string,
+  closures: readonly Closure[] = [],
+): Window[] {
+  if (closures.some((each) => each.start_date <= date && date <= each.end_date)) return [];
   const overrides = schedule.overrides.filter((each) => each.date === date);
   const weekday = WEEKDAYS[(new Date(`${date}T00:00:00Z`).getUTCDay() + 6) % 7];
   const windows =
     overrides.length > 0
       ? overrides.flatMap((each) => each.windows)
       : schedule.rules.filter((rule) => rule.weekday === weekday);
-  const off = schedule.time_off.some((each) => each.start_date < date && date < each.end_date);
-  return off ? [] : [...windows].sort((a, b) => a.start.localeCompare(b.start));
+  const open = schedule.time_off
+    .filter((each) => each.start_date <= date && date <= each.end_date)
+    .reduce(
+      (left, each) =>
+        left.flatMap((window) =>
+          without(window, {
+            start: each.start_date === date ? each.start : "00:00",
+            end: each.end_date === date ? each.end : "24:00",
+          }),
+        ),
+      windows.map(({ start, end }) => ({ start, end })),
+    );
+  return open.sort((a, b) => a.start.localeCompare(b.start));
 }
 
+/** What is left of a window outside of another one. */
+const without = (window: Window, off: Window): Window[] =>
+  [
+    { start: window.start, end: earlier(off.start, window.end) },
+    { start: later(off.end, window.start), end: window.end },
+  ].filter((each) => each.start < each.end);
+
 /** When it is closed on these dates, as wall times for the calendar's background. */
-export function closedTimes(schedule: Availability, dates: readonly string[]): Window[] {
-  return dates.flatMap((date) => {
-    const gaps: Window[] = [];
-    let until = 0;
-    for (const window of windowsOn(schedule, date)) {
-      if (minutesOf(window.start) > until) gaps.push(gap(date, until, minutesOf(window.start)));
-      until = Math.max(until, minutesOf(window.end));
-    }
-    return until < DAY_MINUTES ? [...gaps, gap(date, until, DAY_MINUTES)] : gaps;
-  });
+export const closedTimes = (
+  schedule: Availability,
+  dates: readonly string[],
+  closures: readonly Closure[] = [],
+): Window[] => dates.flatMap((date) => gapsOf(date, windowsOn(schedule, date, closures)));
+
+/** What lies between the windows of a date, which are in order, from its midnight to the next. */
+export function gapsOf(date: string, windows: readonly Window[]): Window[] {
+  const gaps: Window[] = [];
+  let until = 0;
+  for (const window of windows) {
+    if (minutesOf(window.start) > until) gaps.push(gap(date, until, minutesOf(window.start)));
+    until = Math.max(until, minutesOf(window.end));
+  }
+  return until < DAY_MINUTES ? [...gaps, gap(date, until, DAY_MINUTES)] : gaps;
 }
 
 const gap = (date: string, start: number, end: number): Window => ({

@@ -1,13 +1,15 @@
 /** One appointment: who, when, and what may be done with it now. */
 
-import { useEffect, useState } from "preact/hooks";
-import type { Appointment, CancelReason, Status } from "../sdk/index";
+import type { ComponentChildren } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { Appointment, CancelReason, PublicCard, Status } from "../sdk/index";
 import { useCommand, useNow, useValue } from "../shared/hooks";
 import { t } from "../shared/i18n";
 import { Icon } from "../shared/icons";
 import { dial, mailTo } from "../shared/links";
+import { offerUndo } from "../shared/undo";
 import { clock, fullDay, instantOf, span, wallTime, zoneName } from "../shared/zones";
-import type { Clinic } from "./clinic";
+import type { Visits } from "./clinic";
 import { History } from "./history";
 
 /** The arrows of the state machine that staff may take, the usual one first. */
@@ -43,23 +45,44 @@ const REASONS: readonly CancelReason[] = [
 ];
 
 interface Props {
-  clinic: Clinic;
+  clinic: Visits;
   row: Appointment;
-  onMove: (row: Appointment, start: string) => void;
+  onMove: (row: Appointment, start: string, dentistId: string) => void;
   onClose?: () => void;
+  /** Where the visit may move to; its own dentist only, if there are none. */
+  dentists?: readonly PublicCard[];
+  /** More about the patient and the visit. */
+  children?: ComponentChildren;
 }
 
-export function Panel({ clinic, row, onMove, onClose }: Props) {
+export function Panel({ clinic, row, onMove, onClose, dentists = [], children }: Props) {
   const [cancelling, setCancelling] = useState(false);
   const { busy, problem, run } = useCommand();
   const type = clinic.types.find((each) => each.id === row.appointment_type_id);
-  const change = (status: Status): void => void run(() => clinic.list.change(row.id, { status }));
+  const name = clinic.people.name(row.patient_id, row.patient.name);
+  const pressed = useRef(false);
+  const change = (status: Status): void => {
+    pressed.current = true;
+    void run(async () => {
+      await clinic.list.change(row.id, { status });
+      offerUndo(t("undo.status", { name, status: t(`status.${status}`) }), () =>
+        clinic.list.change(row.id, { status: row.status }),
+      );
+    });
+  };
+  const steps = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    // the button that was pressed is gone, and the focus with it
+    if (document.activeElement === document.body && pressed.current)
+      steps.current?.querySelector("button")?.focus();
+    if (!busy) pressed.current = false;
+  }, [row.status, busy]);
   if (row.status === "held")
     return <HeldPanel clinic={clinic} row={row} {...(onClose && { onClose })} />;
   return (
     <div class="stack" data-appointment={row.id} data-status={row.status}>
       <header class="panel-head">
-        <h2>{clinic.people.name(row.patient_id, row.patient.name)}</h2>
+        <h2 tabIndex={-1}>{name}</h2>
         {onClose && (
           <button type="button" class="icon" aria-label={t("close")} onClick={onClose}>
             <Icon name="close" />
@@ -81,12 +104,13 @@ export function Panel({ clinic, row, onMove, onClose }: Props) {
       </p>
       <Contact clinic={clinic} patientId={row.patient_id} />
       {row.notes && <p class="notes">{row.notes}</p>}
+      {children}
       {problem && (
         <p class="problem" role="alert">
           {problem}
         </p>
       )}
-      <div class="status-buttons" role="group" aria-label={t("panel.status")}>
+      <div ref={steps} class="status-buttons" role="group" aria-label={t("panel.status")}>
         {(NEXT[row.status] ?? []).map((status, number) => (
           <button
             key={status}
@@ -100,7 +124,13 @@ export function Panel({ clinic, row, onMove, onClose }: Props) {
         ))}
       </div>
       {MOVABLE.has(row.status) && (
-        <Move key={row.start} clinic={clinic} row={row} onMove={onMove} />
+        <Move
+          key={`${row.start} ${row.dentist_id}`}
+          clinic={clinic}
+          row={row}
+          onMove={onMove}
+          dentists={dentists}
+        />
       )}
       {row.status === "confirmed" && !cancelling && (
         <button type="button" class="secondary danger" onClick={() => setCancelling(true)}>
@@ -123,7 +153,7 @@ function HeldPanel({
   row,
   onClose,
 }: {
-  clinic: Clinic;
+  clinic: Visits;
   row: Appointment;
   onClose?: () => void;
 }) {
@@ -157,8 +187,21 @@ function HeldPanel({
   );
 }
 
+/** A cancelled visit stays cancelled, so another one takes its place. */
+export async function bookAgain(clinic: Visits, row: Appointment): Promise<void> {
+  const again = await clinic.hub.rest.book({
+    dentist_id: row.dentist_id,
+    appointment_type_id: row.appointment_type_id,
+    start: row.start,
+    patient_id: row.patient_id,
+    ...(row.notes && { notes: row.notes }),
+    ...(row.overbooked && { overbook: true }),
+  });
+  clinic.list.take(again);
+}
+
 /** How to reach the patient, right also when they change it just now. */
-function Contact({ clinic, patientId }: { clinic: Clinic; patientId: string }) {
+function Contact({ clinic, patientId }: { clinic: Visits; patientId: string }) {
   const known = useValue(clinic.people.known);
   useEffect(() => clinic.people.want(patientId), [clinic.people, patientId]);
   const profile = known.get(patientId);
@@ -181,14 +224,16 @@ function Contact({ clinic, patientId }: { clinic: Clinic; patientId: string }) {
 }
 
 /** The way of dragging for those who do not drag. */
-function Move({ clinic, row, onMove }: Props) {
+function Move({ clinic, row, onMove, dentists = [] }: Props) {
   const [to, setTo] = useState(wallTime(row.start, clinic.zone));
+  const [dentist, setDentist] = useState(row.dentist_id);
+  const unchanged = to === wallTime(row.start, clinic.zone) && dentist === row.dentist_id;
   return (
     <form
       class="inline"
       onSubmit={(event) => {
         event.preventDefault();
-        onMove(row, instantOf(to, clinic.zone));
+        onMove(row, instantOf(to, clinic.zone), dentist);
       }}
     >
       <label for="move-to">{t("move.to")}</label>
@@ -200,7 +245,20 @@ function Move({ clinic, row, onMove }: Props) {
         value={to}
         onInput={(event) => setTo(event.currentTarget.value)}
       />
-      <button type="submit" class="secondary" disabled={to === wallTime(row.start, clinic.zone)}>
+      {dentists.length > 1 && (
+        <select
+          aria-label={t("find.dentist")}
+          value={dentist}
+          onChange={(event) => setDentist(event.currentTarget.value)}
+        >
+          {dentists.map((each) => (
+            <option key={each.id} value={each.id}>
+              {each.name}
+            </option>
+          ))}
+        </select>
+      )}
+      <button type="submit" class="secondary" disabled={unchanged}>
         {t("move")}
       </button>
     </form>
@@ -212,7 +270,7 @@ function Cancel({
   row,
   onClose,
 }: {
-  clinic: Clinic;
+  clinic: Visits;
   row: Appointment;
   onClose: () => void;
 }) {
@@ -245,7 +303,13 @@ function Cancel({
           type="button"
           class="primary danger"
           disabled={busy}
-          onClick={() => void run(() => clinic.list.cancel(row.id, reason))}
+          onClick={() =>
+            void run(async () => {
+              await clinic.list.cancel(row.id, reason);
+              const name = clinic.people.name(row.patient_id, row.patient.name);
+              offerUndo(t("undo.cancelled", { name }), () => bookAgain(clinic, row));
+            })
+          }
         >
           {t("cancel.confirm")}
         </button>

@@ -5,7 +5,15 @@ import { Observable } from "./observable.js";
 import type { AppointmentChange, RestClient } from "./rest.js";
 import { pause } from "./retry.js";
 import { Rows } from "./rows.js";
-import type { Appointment, CancelReason, HubEvent, Interval, Position, Status } from "./types.js";
+import type {
+  Appointment,
+  CancelReason,
+  ChannelPosition,
+  HubEvent,
+  Interval,
+  Page,
+  Status,
+} from "./types.js";
 
 export const LISTED: readonly Status[] = [
   "held",
@@ -18,6 +26,7 @@ export const LISTED: readonly Status[] = [
 ];
 export const LIVE: ReadonlySet<Status> = new Set(["held", "confirmed", "arrived", "checked_in"]);
 const GONE: ReadonlySet<Status> = new Set(["released", "expired"]);
+const OF_ROWS = /^(appointment|reservation)\./;
 const AGAIN_MS = 1_500;
 
 export interface AppointmentNews {
@@ -27,8 +36,9 @@ export interface AppointmentNews {
 }
 
 /**
- * The appointments of one channel (`appointments:dentist:…`, `appointments:patient:…`) in a
- * range of time. `onNews` is called for every change by others while the list is open.
+ * Appointments in a range of time: of one channel (`appointments:dentist:…`,
+ * `appointments:patient:…`), or with `null` of all calendars of the caller's practice. `onNews`
+ * is called for every change by others while the list is open.
  */
 export class AppointmentList {
   readonly rows = new Observable<readonly Appointment[]>([]);
@@ -37,12 +47,12 @@ export class AppointmentList {
   readonly #seen = new Set<string>();
   readonly #expected = new Set<string>();
   #loading: AbortController | null = null;
-  #stop: () => void = () => {};
+  #stops: (() => void)[] = [];
 
   constructor(
     private readonly rest: RestClient,
     private readonly live: LiveClient,
-    readonly channel: string,
+    readonly channel: string | null,
     private range: Interval,
     private readonly onNews: (news: AppointmentNews) => void = () => {},
   ) {
@@ -117,18 +127,18 @@ export class AppointmentList {
 
   close(): void {
     this.#loading?.abort();
-    this.#stop();
+    for (const stop of this.#stops) stop();
   }
 
   async #read(signal: AbortSignal): Promise<void> {
     const found: Appointment[] = [];
     const { start: from, end: to } = this.range;
-    let position: Position | null = null; // page one's: events bring everything later
+    const since: ChannelPosition[] = []; // page one's: events bring everything later
     await this.rest.appointments(
       { status: LISTED, from, to },
       (page) => {
         found.push(...page.data);
-        if (position === null && page.position !== null) position = page.position;
+        if (since.length === 0) since.push(...this.#positions(page));
       },
       signal,
     );
@@ -137,15 +147,20 @@ export class AppointmentList {
     this.#rows.replace(found, inRange, this.#seen);
     this.loaded.set(true);
     this.#show();
-    const since = position as Position | null;
-    if (since !== null) {
-      const { epoch, offset } = since;
-      const handlers = {
-        onEvent: (event: HubEvent) => this.#receive(event),
-        onRefetch: () => void this.load(),
-      };
-      this.#stop = this.live.follow(this.channel, handlers, { epoch, offset });
-    }
+    const handlers = {
+      onEvent: (event: HubEvent) => this.#receive(event),
+      onRefetch: () => void this.load(),
+    };
+    const followed = since.map(({ channel, epoch, offset }) =>
+      this.live.follow(channel, handlers, { epoch, offset }),
+    );
+    for (const stop of this.#stops) stop(); // what the next owner follows stays followed
+    this.#stops = followed;
+  }
+
+  #positions(page: Page<Appointment>): readonly ChannelPosition[] {
+    if (this.channel === null) return page.positions ?? [];
+    return page.position === null ? [] : [{ ...page.position, channel: this.channel }];
   }
 
   async #optimistic<T extends Appointment | undefined>(
@@ -174,14 +189,15 @@ export class AppointmentList {
   }
 
   #receive(event: HubEvent): void {
+    if (!OF_ROWS.test(event.type)) return; // messages about a visit are in its channel, too
     const sent = event.data as Appointment;
     if (sent.id === undefined) return;
     const movedAway = event.type === "appointment.moved_away"; // it has the id and version only
     const row = movedAway ? this.#rows.known(sent.id) : sent;
     const ours = this.#rows.pending(sent.id) || this.#expected.has(sent.id);
-    if (movedAway) this.#seen.delete(sent.id);
-    else this.#seen.add(sent.id);
     const changed = movedAway ? this.#rows.forget(sent.id, sent.version) : this.#rows.apply(sent);
+    if (!movedAway) this.#seen.add(sent.id);
+    else if (changed) this.#seen.delete(sent.id); // else another calendar of the list has it
     if (!changed) return;
     this.#show();
     if (!ours && row) this.onNews({ row, type: event.type });

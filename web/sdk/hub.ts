@@ -47,6 +47,11 @@ export class Hub {
     );
   }
 
+  /** Of all dentists of the practice, for its staff; for a dentist, their own. */
+  practiceAppointments(range: Interval, onNews?: (news: AppointmentNews) => void): AppointmentList {
+    return new AppointmentList(this.rest, this.live, null, range, onNews);
+  }
+
   patientAppointments(
     patientId: string,
     range: Interval,

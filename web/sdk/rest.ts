@@ -14,6 +14,8 @@ import type {
   HistoryEntry,
   LookupResult,
   Page,
+  Practice,
+  PracticePatient,
   Profile,
   ProfileFields,
   PublicCard,
@@ -35,6 +37,7 @@ export interface RequestOptions {
 
 export interface AppointmentFilters {
   dentist_id?: readonly string[];
+  patient_id?: string;
   updated_since?: string;
   status?: readonly Status[];
   from?: string;
@@ -57,6 +60,7 @@ export interface SlotQuery {
 }
 
 export interface AppointmentChange {
+  dentist_id?: string;
   start?: string;
   appointment_type_id?: string;
   status?: Status;
@@ -270,6 +274,28 @@ export class RestClient {
 
   profile(id: string): Promise<Profile> {
     return this.request("GET", `/api/profiles/${id}`);
+  }
+
+  /** Someone's profile, by those who may change it: a patient's also by the practice's staff. */
+  updateProfile(id: string, fields: ProfileFields, version?: number): Promise<Profile> {
+    return this.request("PUT", `/api/profiles/${id}`, { body: fields, version });
+  }
+
+  practice(id: string): Promise<Practice> {
+    return this.request("GET", `/api/practices/${id}`);
+  }
+
+  /** What the practice keeps of a patient for itself. */
+  practicePatient(practiceId: string, patientId: string): Promise<PracticePatient> {
+    return this.request("GET", `/api/practices/${practiceId}/patients/${patientId}`);
+  }
+
+  updateRemark(
+    { practice_id, patient_id, version }: PracticePatient,
+    remark: string | null,
+  ): Promise<PracticePatient> {
+    const path = `/api/practices/${practice_id}/patients/${patient_id}`;
+    return this.request("PUT", path, { body: { remark }, version });
   }
 
   /** Refused with `DUPLICATE_PATIENT` if the practice knows one like it, unless allowed. */

@@ -27,6 +27,9 @@ export type ProfileFields = Partial<
   Pick<Profile, "name" | "email" | "phone" | "time_zone" | "date_of_birth" | "language">
 > & { consent?: { email?: boolean; sms?: boolean } };
 export type PublicCard = Schemas["PublicCard"];
+export type Practice = Schemas["Practice"];
+export type Closure = Schemas["Closure"];
+export type PracticePatient = Schemas["PracticePatient"];
 export type Consent = Schemas["Consent"];
 export interface Consents {
   data: readonly Consent[];
@@ -70,6 +73,8 @@ export interface Page<T> {
   data: T[];
   pagination: { limit: number; next_cursor: string | null; total: number | null };
   position: ChannelPosition | null;
+  /** Of a list over several channels. */
+  positions?: ChannelPosition[];
 }
 
 export interface SlotPage {

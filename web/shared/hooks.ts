@@ -68,6 +68,20 @@ export function useNow(everyMs: number): number {
   return now;
 }
 
+/** A key anywhere on the page, unless a dialog is open or something else has used it. */
+export function useKey(key: string, pressed: (event: KeyboardEvent) => void): void {
+  const latest = useRef(pressed);
+  latest.current = pressed;
+  useEffect(() => {
+    const down = (event: KeyboardEvent): void => {
+      if (event.key !== key || event.defaultPrevented || event.isComposing) return;
+      if (document.querySelector("dialog[open]") === null) latest.current(event);
+    };
+    addEventListener("keydown", down);
+    return () => removeEventListener("keydown", down);
+  }, [key]);
+}
+
 /** Draws again when the window's width crosses the line. */
 export function useMedia(query: string): boolean {
   const media = useRef(matchMedia(query)).current;

@@ -35,4 +35,7 @@ export const plusMinutes = (instant: string, minutes: number): string =>
 
 export const minutesBetween = (start: string, end: string): number =>
   (Date.parse(end) - Date.parse(start)) / 60_000;
+/** Of two instants in the hub's form, or two times of day. */
+export const later = (one: string, other: string): string => (one > other ? one : other);
+export const earlier = (one: string, other: string): string => (one < other ? one : other);
 export const now = (): string => new Date().toISOString();

@@ -141,6 +141,7 @@ interface Claims {
   sub?: unknown;
   act?: unknown;
   exp?: unknown;
+  role?: unknown;
 }
 
 /** Unverified: the hub verifies tokens. */
@@ -152,6 +153,12 @@ function claimsOf(token: string): Claims {
   } catch {
     return {};
   }
+}
+
+/** The role that a token names; the hub decides what it is worth. */
+export function roleOf(token: string): string {
+  const { role } = claimsOf(token);
+  return typeof role === "string" ? role : "";
 }
 
 /** Whose token it is; a token that cannot be read is nobody else's than its own. */

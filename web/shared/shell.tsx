@@ -7,10 +7,11 @@ import { Dialog } from "./dialog";
 import { useValue } from "./hooks";
 import { choose, LANGUAGES, type Language, language, t } from "./i18n";
 import { Icon } from "./icons";
-import { Session } from "./session";
+import { roleOf, Session } from "./session";
 import type { Key } from "./strings/en";
 import { toggle } from "./theme";
 import { Toasts } from "./toasts";
+import { watchUndoKey } from "./undo";
 import "./base.css";
 
 export interface Signed {
@@ -19,8 +20,9 @@ export interface Signed {
 }
 
 interface PageOptions {
-  page: "chat" | "dentist" | "patient" | "status";
-  namespace: Namespace;
+  page: "chat" | "dentist" | "desk" | "patient" | "status";
+  /** A function chooses by the role that the token names. */
+  namespace: Namespace | ((role: string) => Namespace);
   title: Key;
   /** Drawn when a user is signed in. */
   view: (signed: Signed) => ComponentChildren;
@@ -44,6 +46,7 @@ function Page(props: PageOptions & { session: Session }) {
     document.documentElement.lang = chosen;
     document.title = `${t(props.title)} · Chairside`;
   }, [chosen]);
+  useEffect(watchUndoKey, []);
   return (
     <div key={chosen} class={`page ${props.page}-page`}>
       {token === null && <Head />}
@@ -51,7 +54,12 @@ function Page(props: PageOptions & { session: Session }) {
       {token === null ? (
         <SignIn session={session} role={props.page} />
       ) : (
-        <SignedIn key={token} session={session} namespace={namespace} view={props.view} />
+        <SignedIn
+          key={token}
+          session={session}
+          namespace={typeof namespace === "string" ? namespace : namespace(roleOf(token))}
+          view={props.view}
+        />
       )}
       {offered !== null && <OtherPerson session={session} token={offered} />}
       <Toasts />

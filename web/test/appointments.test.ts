@@ -44,6 +44,42 @@ async function opened(news: AppointmentNews[] = []) {
   return { list, receive, shown: () => list.rows.value.map((each) => each.version) };
 }
 
+it("a message about a visit is no visit", async () => {
+  const { receive, shown } = await opened();
+  receive(5, "message.queued", { id: "m", start: at("09:00"), status: "queued", version: 1 });
+  expect(shown()).toEqual([1]);
+});
+
+it("a practice's list follows the calendar of each dentist, and a move between them", async () => {
+  const followed: string[] = [];
+  const send: ((event: HubEvent) => void)[] = [];
+  const positions = ["d", "e"].map((each) => ({
+    channel: `appointments:dentist:${each}`,
+    epoch: 1,
+    offset: 4,
+  }));
+  const page = { data: [row(1)], position: null, positions };
+  const list = new AppointmentList(
+    {
+      appointments: async (_: unknown, onPage: (of: unknown) => void) => onPage(page),
+    } as unknown as RestClient,
+    {
+      follow: (channel: string, handlers: { onEvent: (event: HubEvent) => void }) => {
+        followed.push(channel);
+        send.push(handlers.onEvent);
+        return () => {};
+      },
+    } as unknown as LiveClient,
+    null,
+    { start: at("00:00"), end: at("23:00") },
+  );
+  await expect.poll(() => list.loaded.value).toBe(true);
+  expect(followed).toEqual(positions.map((each) => each.channel));
+  send[1]?.({ ...event(5), type: "appointment.created", data: row(2, "e") } as HubEvent);
+  send[0]?.({ ...event(5), type: "appointment.moved_away", data: { id: "a", version: 2 } });
+  expect(list.rows.value.map((each) => each.dentist_id)).toEqual(["e"]);
+});
+
 it("a row that moved to another dentist leaves the list, and is news", async () => {
   const news: AppointmentNews[] = [];
   const { receive, shown } = await opened(news);

@@ -4,6 +4,7 @@ import type { Strings } from "./en";
 
 export const de: Strings = {
   "title.dentist": "Kalender",
+  "title.desk": "Empfang",
   "title.patient": "Termine",
   "title.status": "Zustand des Hubs",
   "title.chat": "Chat",
@@ -145,6 +146,20 @@ export const de: Strings = {
   "desk.booked": "Neu: {name}, {day}, {time}",
   "desk.cancelled": "Abgesagt: {name}, {day}, {time}",
   "desk.movedAway": "In einen anderen Kalender verlegt: {name}, {day}, {time}",
+
+  "desk.nowhere":
+    "Sie arbeiten noch in keiner Praxis. Eine Administratorin oder ein Administrator trägt Sie ein.",
+  "desk.all": "Alle Behandelnden",
+  "desk.date": "Zu einem Datum",
+  "move.propose": "Vorgeschlagene Verlegung",
+  "move.question": "{name} auf {day}, {time}, {dentist} verlegen?",
+  "doubt.past": "Diese Zeit ist schon vorbei.",
+  "doubt.closed": "Außerhalb der Sprechzeiten.",
+  "doubt.taken": "Um diese Zeit ist schon jemand da.",
+  "undo.done": "Rückgängig gemacht",
+  "undo.status": "{name}: {status}",
+  "undo.cancelled": "Abgesagt: {name}",
+  "undo.moved": "Verlegt: {name}, {time}",
 
   view: "Ansicht",
   "view.day": "Tag",

@@ -2,6 +2,7 @@
 
 export const en = {
   "title.dentist": "Calendar",
+  "title.desk": "Front desk",
   "title.patient": "Appointments",
   "title.status": "Hub status",
   "title.chat": "Chat",
@@ -139,6 +140,19 @@ export const en = {
   "desk.booked": "New: {name}, {day}, {time}",
   "desk.cancelled": "Cancelled: {name}, {day}, {time}",
   "desk.movedAway": "Moved to another dentist: {name}, {day}, {time}",
+
+  "desk.nowhere": "You do not work at a practice yet. An administrator enters you at one.",
+  "desk.all": "All dentists",
+  "desk.date": "Go to a date",
+  "move.propose": "Proposed move",
+  "move.question": "Move {name} to {day}, {time}, {dentist}?",
+  "doubt.past": "This time has passed.",
+  "doubt.closed": "Outside of the opening hours.",
+  "doubt.taken": "Somebody else is there at this time.",
+  "undo.done": "Undone",
+  "undo.status": "{name}: {status}",
+  "undo.cancelled": "Cancelled: {name}",
+  "undo.moved": "Moved: {name}, {time}",
 
   view: "View",
   "view.day": "Day",

@@ -1,0 +1,88 @@
+"""What the front desk does: the practice's day, and moves that are proposed and undone."""
+
+from playwright.async_api import expect
+
+from tests.browser.windows import Windows
+from tests.support.clinic import Clinic
+from tests.support.eventually import eventually
+
+
+async def test_a_column_for_each_dentist_shows_changes_of_others_at_once(
+    clinic: Clinic, windows: Windows
+) -> None:
+    here, colleague = clinic.dentists[:2]
+    desk = await windows.desk(clinic, clinic.staff[0])
+    await desk.turn()
+    await expect(desk.page.locator(".column-name")).to_have_text([here.name, colleague.name])
+    booked = await clinic.book(clinic.patients[0], "15:00")
+    held = {**clinic.slot(dentist=colleague), "start": clinic.at("16:00")}
+    assert (await clinic.api(clinic.patients[1]).post("/api/reservations", held)).status == 201
+
+    await expect(desk.column(here).filter(has_text=clinic.patients[0].name)).to_be_visible()
+    await expect(desk.column(colleague).filter(has_text="Being booked")).to_be_visible()
+
+    path = f"/api/appointments/{booked['id']}"
+    move = {"dentist_id": colleague.id}
+    assert (await clinic.api(clinic.staff[0]).put(path, move)).status == 200
+    await expect(desk.column(colleague).filter(has_text=clinic.patients[0].name)).to_be_visible()
+    await expect(desk.column(here)).to_have_count(0)
+
+
+async def test_a_drag_to_a_colleague_is_a_proposal_and_is_undone_by_a_key(
+    clinic: Clinic, windows: Windows
+) -> None:
+    here, colleague = clinic.dentists[:2]
+    patient = clinic.patients[0]
+    booked = await clinic.book(patient, "15:00")
+    was = {"start": clinic.at("15:00"), "dentist_id": here.id}
+    desk = await windows.desk(clinic, clinic.staff[0])
+    await desk.turn()
+    await desk.drag_aside(patient, quarters=4)
+    await expect(desk.proposal).to_contain_text(f"16:00, {colleague.name}?")
+    await expect(desk.button("Move")).to_be_focused()
+    assert await clinic.shows(clinic.staff[0], booked["id"], **was), "nothing is committed"
+    await desk.page.keyboard.press("Escape")
+    await expect(desk.proposal).to_have_count(0)
+    await expect(desk.column(here)).to_contain_text("15:00")
+
+    await desk.drag_aside(patient, quarters=4)
+    await expect(desk.button("Move")).to_be_focused()
+    await desk.page.keyboard.press("Enter")
+
+    await expect(desk.column(colleague)).to_contain_text("16:00")
+    now = {"start": clinic.at("16:00"), "dentist_id": colleague.id}
+    assert await eventually(lambda: clinic.shows(clinic.staff[0], booked["id"], **now), 5.0)
+    await desk.page.keyboard.press("Control+z")
+    await expect(desk.column(here)).to_contain_text("15:00")
+    assert await eventually(lambda: clinic.shows(clinic.staff[0], booked["id"], **was), 5.0)
+
+
+async def test_a_move_into_closed_time_is_warned_about_and_marked(
+    clinic: Clinic, windows: Windows
+) -> None:
+    patient = clinic.patients[0]
+    await clinic.book(patient, "15:00")
+    desk = await windows.desk(clinic, clinic.staff[0])
+    await desk.turn()
+    await desk.select(patient)
+    await desk.panel.get_by_label("Move to").fill(f"{clinic.at('19:00')[:16]}")
+    await desk.panel.get_by_role("button", name="Move").click()
+    await expect(desk.proposal).to_contain_text("Outside of the opening hours")
+    await desk.proposal.get_by_role("button", name="Move").click()
+    await expect(desk.page.locator(".ec-event.is-outside")).to_contain_text("19:00")
+
+
+async def test_a_status_is_undone_from_the_message(clinic: Clinic, windows: Windows) -> None:
+    patient = clinic.patients[0]
+    booked = await clinic.visit(patient, "09:00")
+    desk = await windows.desk(clinic, clinic.staff[0])
+    await desk.select(patient)
+    await desk.panel.get_by_role("button", name="Arrived").press("Enter")
+    await expect(desk.panel.get_by_role("button", name="Check in")).to_be_focused()
+    await desk.messages.get_by_role("button", name="Undo").click()
+    await expect(desk.messages.filter(has_text="Undone")).to_be_visible()
+    confirmed = {"status": "confirmed"}
+    assert await eventually(lambda: clinic.shows(patient, booked["id"], **confirmed), 5.0)
+    await desk.page.keyboard.press("Escape")
+    await expect(desk.panel).to_have_count(0)
+    await expect(desk.event(patient)).to_be_focused()

@@ -1,0 +1,148 @@
+/** The desk itself: the calendar, what is open beside it, and the keys. */
+
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { Panel } from "../dentist/panel";
+import { useKey, useMedia, useNow, useValue } from "../shared/hooks";
+import { t } from "../shared/i18n";
+import { Head, type Signed } from "../shared/shell";
+import { clock, dateAt, minutesBetween, plusDays, plusMinutes, startOfDay } from "../shared/zones";
+import { Columns, focusVisit } from "./columns";
+import { doubts, openOn } from "./open";
+import { type Proposal, ProposalBar } from "./proposal";
+import { Toolbar } from "./toolbar";
+import type { World } from "./world";
+
+const CLOCK_MS = 20_000;
+
+/** What is loaded around a date. */
+export const around = (date: string, zone: string): { start: string; end: string } => ({
+  start: startOfDay(plusDays(date, -1), zone),
+  end: startOfDay(plusDays(date, 8), zone),
+});
+
+export function Board({
+  world,
+  session,
+  flashing,
+}: {
+  world: World;
+  session: Signed["session"];
+  flashing: ReadonlySet<string>;
+}) {
+  const { hub, zone, list, dentists, schedules, practice, people } = world;
+  useNow(CLOCK_MS);
+  useValue(people.known);
+  const now = new Date(hub.rest.now()).toISOString();
+  const today = dateAt(now, zone);
+  const [date, setDate] = useState(today);
+  const [selected, setSelected] = useState<string | null>(null);
+  const [proposal, setProposal] = useState<Proposal | null>(null);
+  const narrow = useMedia("(max-width: 50rem)");
+  const [only, setOnly] = useState<string | null>(null);
+  const one = narrow ? (only ?? dentists[0]?.id ?? null) : only;
+  const shown = useMemo(
+    () => dentists.filter((each) => one === null || each.id === one),
+    [dentists, one],
+  );
+  useEffect(() => list.look(around(date, zone)), [list, date, zone]);
+  const rows = useValue(list.rows);
+  const visits = useMemo(
+    () => rows.filter((row) => row.status !== "cancelled" && dateAt(row.start, zone) === date),
+    [rows, date, zone],
+  );
+  const open = useMemo(
+    () =>
+      new Map(
+        [...schedules].map(([id, each]) => [id, openOn(each, practice.closures, date, zone)]),
+      ),
+    [schedules, practice, date, zone],
+  );
+  const row = rows.find((each) => each.id === selected) ?? null;
+  const against = useMemo(() => {
+    if (proposal === null) return [];
+    const { row: moving, place } = proposal;
+    const end = plusMinutes(place.start, minutesBetween(moving.start, moving.end));
+    const schedule = schedules.get(place.dentistId);
+    const there = dateAt(place.start, zone);
+    const free = schedule ? openOn(schedule, practice.closures, there, zone) : [];
+    return doubts({ ...place, end, id: moving.id }, free, rows, now);
+  }, [proposal, rows, schedules, practice, zone]);
+  const propose = (next: Proposal): void => {
+    setProposal(next);
+    setDate(dateAt(next.place.start, zone));
+  };
+  const side = useRef<HTMLElement>(null);
+  const closed = useRef<string | null>(null);
+  useEffect(() => {
+    if (selected !== null) side.current?.querySelector<HTMLElement>("h2")?.focus();
+    else if (closed.current !== null) {
+      const id = closed.current;
+      closed.current = null;
+      setTimeout(() => focusVisit(id)); // when the calendar has drawn its visits again
+    }
+  }, [selected]);
+  const close = (): void => {
+    closed.current = selected;
+    setSelected(null);
+  };
+  useKey("Escape", () => {
+    if (proposal !== null) setProposal(null);
+    else if (selected !== null) close();
+  });
+  return (
+    <>
+      <Head session={session} name={world.me.name} />
+      <main class="wide-column">
+        <div class="desk">
+          <section class="desk-main" aria-label={t("tab.calendar")}>
+            <Toolbar
+              world={world}
+              date={date}
+              today={today}
+              only={one}
+              mustChoose={narrow}
+              onDate={setDate}
+              onOnly={setOnly}
+            />
+            <Columns
+              world={world}
+              rows={visits}
+              dentists={shown}
+              date={date}
+              scrollTo={date === today ? clock(plusMinutes(now, -60), zone) : "07:00"}
+              open={open}
+              selected={selected}
+              flashing={flashing}
+              ghost={proposal}
+              onSelect={setSelected}
+              onEmpty={() => {}}
+              onMove={(moving, place) => propose({ row: moving, place })}
+            />
+            {proposal && (
+              <ProposalBar
+                world={world}
+                proposal={proposal}
+                against={against}
+                onClose={() => setProposal(null)}
+              />
+            )}
+          </section>
+          {row && (
+            <aside ref={side} class="panel side card" aria-label={t("panel.title")}>
+              <Panel
+                key={row.id}
+                clinic={world}
+                row={row}
+                dentists={dentists}
+                onMove={(moving, start, dentistId) =>
+                  propose({ row: moving, place: { start, dentistId } })
+                }
+                onClose={close}
+              />
+            </aside>
+          )}
+        </div>
+      </main>
+    </>
+  );
+}

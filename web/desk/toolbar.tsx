@@ -1,0 +1,70 @@
+import { t } from "../shared/i18n";
+import { Icon } from "../shared/icons";
+import { dateWords, plusDays, zoneName } from "../shared/zones";
+import type { World } from "./world";
+
+export function Toolbar(props: {
+  world: World;
+  date: string;
+  today: string;
+  /** The one dentist that is shown. */
+  only: string | null;
+  /** There is room for one column only. */
+  mustChoose: boolean;
+  onDate: (date: string) => void;
+  onOnly: (dentist: string | null) => void;
+}) {
+  const { world, date, today, onDate } = props;
+  return (
+    <div class="toolbar">
+      <div class="turn">
+        <button
+          type="button"
+          class="icon"
+          aria-label={t("day.earlier")}
+          onClick={() => onDate(plusDays(date, -1))}
+        >
+          <Icon name="left" />
+        </button>
+        <button type="button" class="secondary" onClick={() => onDate(today)}>
+          {t("today")}
+        </button>
+        <button
+          type="button"
+          class="icon"
+          aria-label={t("day.later")}
+          onClick={() => onDate(plusDays(date, 1))}
+        >
+          <Icon name="right" />
+        </button>
+      </div>
+      <h1 aria-live="polite">
+        {dateWords(date, { weekday: "long", day: "numeric", month: "long", year: "numeric" })}
+      </h1>
+      <input
+        class="to-date"
+        type="date"
+        required
+        aria-label={t("desk.date")}
+        value={date}
+        onChange={(event) => event.currentTarget.value && onDate(event.currentTarget.value)}
+      />
+      <p class="muted zone-note">{t("zone.times", { zone: zoneName(world.zone) })}</p>
+      {world.dentists.length > 1 && (
+        <select
+          class="only"
+          aria-label={t("find.dentist")}
+          value={props.only ?? ""}
+          onChange={(event) => props.onOnly(event.currentTarget.value || null)}
+        >
+          {!props.mustChoose && <option value="">{t("desk.all")}</option>}
+          {world.dentists.map((each) => (
+            <option key={each.id} value={each.id}>
+              {each.name}
+            </option>
+          ))}
+        </select>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,21 @@
+import type { Visits } from "../dentist/clinic";
+import type { Practice, Profile, PublicCard } from "../sdk/index";
+import type { Facts, Office } from "./office";
+
+/** What the parts of the desk share; the zone is the practice's. */
+export interface World extends Visits, Facts {
+  me: Profile;
+  practice: Practice;
+  dentists: readonly PublicCard[];
+  office: Office;
+}
+
+/** A place in the calendar. */
+export interface Place {
+  dentistId: string;
+  /** An instant. */
+  start: string;
+}
+
+export const nameOf = (world: World, dentistId: string): string =>
+  world.dentists.find((each) => each.id === dentistId)?.name ?? "";
