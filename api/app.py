@@ -13,7 +13,7 @@ from api.openapi import openapi_json
 from api.rest import health
 from api.rest.chat.chat import CHAT_DEPS, ChatDeps
 from api.rest.headers import content_tag, not_modified
-from api.rest.pages import BUILT, page_routes
+from api.rest.pages import BUILT, page_routes, sign_in_page
 from api.rest.responses import json_response
 from api.rest.route_table import ROUTES
 from api.sign_in.deps import SIGN_IN, SignInDeps
@@ -49,7 +49,7 @@ def create_app(
     app.router.add_get("/metrics", health.metrics)
     if sign_in:
         app[SIGN_IN] = sign_in
-        app.router.add_routes(sign_in_routes())
+        app.router.add_routes((sign_in_page(), *sign_in_routes()))
     app.router.add_routes(page_routes(screens, deps.settings.frame_origins))
 
     async def end_streams(_: web.Application) -> None:

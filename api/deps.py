@@ -36,6 +36,8 @@ class AppDeps:
     health: HealthCheck
     clock: Clock
     new_id: NewId
+    public_url: str = ""
+    """The address of the hub for browsers; empty: not set."""
     settings: ApiSettings
     metrics: Callable[[], tuple[bytes, str]]
     """The text of ``/metrics`` and its content type."""

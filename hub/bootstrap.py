@@ -164,6 +164,7 @@ def _background(hub: Hub) -> tuple[Work, ...]:
     async def tend_sign_in() -> None:
         if core.issuer is not None:
             await core.issuer.rotate()
+            await base.store.passkeys.forget(base.clock.now())
             await base.store.sessions.forget(base.clock.now() - _SESSIONS_KEPT)
 
     work = (

@@ -24,6 +24,7 @@ from actors.services.delivery_rights import DeliveryRights
 from actors.services.directory import Directory
 from actors.services.duplicates import Duplicates
 from actors.services.identity import Identity
+from actors.services.invitations import Invitations
 from actors.services.merging import Merging
 from actors.services.messages import CalendarEntries, Messages
 from actors.services.patient_import import PatientImport
@@ -310,6 +311,7 @@ def build_services(core: Core, calendars: Calendars, connections: Connections) -
         suspension=suspension,
         consents=_consents(core, connections, suspension),
         sign_ins=_sign_ins(core, connections),
+        invitations=Invitations(store.invitations, directory, core.practices, clock, new_id),
     )
 
 

@@ -7,10 +7,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from heapq import nsmallest
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from actors.calendar.calendar_actor import CalendarActor
+from actors.services.passkeys import Passkeys
 from actors.services.services import Services
 from api.app import create_app
 from api.deps import AppDeps
@@ -21,6 +23,7 @@ from api.realtime.socketio import Realtime
 from api.realtime.sse.streams import EventStreams
 from api.realtime.supabase import Supabase
 from api.rest.commands import COMMANDS
+from api.sign_in.authenticators import WebAuthn
 from api.sign_in.deps import SIGN_IN_BURST, SIGN_IN_RATE_PER_S, SignInDeps
 from hub.bootstrap_core import Base, Core
 from hub.chat import chat_deps
@@ -85,14 +88,26 @@ async def open_edge(core: Core, services: Services, errors: RecentErrors) -> Asy
 def _sign_in_deps(core: Core, services: Services) -> SignInDeps | None:
     if core.issuer is None:
         return None
+    base, public_url = core.base, core.base.config.server.public_url
+    webauthn = WebAuthn(origin=public_url, host=urlsplit(public_url).hostname or "")
     return SignInDeps(
-        public_url=core.base.config.server.public_url,
+        public_url=public_url,
         issuer=core.issuer,
         sign_ins=services.sign_ins,
+        webauthn=webauthn,
+        passkeys=Passkeys(
+            base.store.passkeys,
+            base.store.accounts,
+            services.invitations,
+            services.sign_ins,
+            webauthn,
+            base.clock,
+            base.new_id,
+        ),
         limiter=RateLimiter(
             rate_per_s=SIGN_IN_RATE_PER_S,
             burst=SIGN_IN_BURST,
-            monotonic=core.base.clock.monotonic,
+            monotonic=base.clock.monotonic,
         ),
     )
 
@@ -125,6 +140,7 @@ def _app_deps(core: Core, realtime: RealtimeDeps, streams: EventStreams, health:
         health=health,
         clock=base.clock,
         new_id=base.new_id,
+        public_url=base.config.server.public_url,
         settings=base.config.api,
         metrics=base.metrics.render,
         on_request=base.metrics.request,

@@ -19,7 +19,13 @@ from actors.ports.events import EventLog, EventPublisher
 from actors.ports.practices import PracticeReads
 from actors.ports.profiles import Profiles
 from actors.ports.rendering import Render
-from actors.ports.sign_in import AccountStore, SessionStore, SigningKeyStore
+from actors.ports.sign_in import (
+    AccountStore,
+    InvitationStore,
+    PasskeyStore,
+    SessionStore,
+    SigningKeyStore,
+)
 from store.commit.event_rows import CommitContext
 from store.migrations.migrate import check_schema
 from store.postgres.opening import asyncpg_dialect, open_postgres
@@ -38,6 +44,7 @@ from store.repositories.sign_in import (
     SessionRepository,
     SigningKeyRepository,
 )
+from store.repositories.ways_in import InvitationRepository, PasskeyRepository
 from store.repositories.webhooks import WebhookRepository
 from store.settings import DatabaseSettings
 from store.sql.prepared import once
@@ -71,6 +78,8 @@ class Store:
     reminders: ReminderRepository
     sessions: SessionStore
     accounts: AccountStore
+    invitations: InvitationStore
+    passkeys: PasskeyStore
     signing_keys: SigningKeyStore
     retention: RetentionRepository
     stats: WriterStats
@@ -144,6 +153,8 @@ async def open_store(
             reminders=ReminderRepository(writer, readers, commits),
             sessions=SessionRepository(writer, readers, sql),
             accounts=AccountRepository(writer, readers, sql),
+            invitations=InvitationRepository(writer, readers, sql),
+            passkeys=PasskeyRepository(writer, sql),
             signing_keys=SigningKeyRepository(writer, sql),
             retention=RetentionRepository(writer, sql),
             stats=writing.stats,

@@ -6,14 +6,17 @@ of the session, so that two tabs that send one secret get the same successor, an
 hashes nor an old secret lead to it.
 """
 
+import base64
 import hashlib
 import hmac
+import re
 import secrets
 from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, NewType
 
+from actors.domain.ids import PracticeId, ProfileId
 from actors.domain.issuers import HUB_SUBJECT_PREFIX
 from actors.domain.principal import Principal, Role
 from actors.domain.values import value
@@ -29,6 +32,14 @@ SESSIONS_MAX: Final = 50
 """Of one account; then the one that was unused for longest ends."""
 SECRET_BYTES: Final = 32
 DEVICE_MAX_CHARS: Final = 200
+_SECRET: Final = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
+
+
+InvitationId = NewType("InvitationId", str)
+
+INVITATION_LIFE: Final = timedelta(hours=72)
+CEREMONY_LIFE: Final = timedelta(minutes=5)
+"""How long a browser may take between the options of a passkey and its answer."""
 
 
 class SignInMethod(StrEnum):
@@ -91,6 +102,54 @@ class SessionSecrets:
 
 
 @value
+class Invitation:
+    """Lets one person make a passkey: a link that works once."""
+
+    id: InvitationId
+    role: Role
+    profile_id: ProfileId | None = None
+    """``None`` for an admin."""
+    name: str | None = None
+    """Of an admin."""
+    practice_id: PracticeId | None = None
+    """The practice whose front desk invited its patient."""
+    token_hash: str
+    created_at: datetime
+    expires_at: datetime
+    ended_at: datetime | None = None
+    """When it was used, revoked or replaced."""
+
+    def is_open(self, now: datetime) -> bool:
+        return self.ended_at is None and now < self.expires_at
+
+
+@value
+class Passkey:
+    id: str
+    """The credential's id, in base64url."""
+    account_id: AccountId
+    public_key: bytes
+    """In the COSE form."""
+    sign_count: int
+    created_at: datetime
+    used_at: datetime | None = None
+
+
+@value
+class Ceremony:
+    """What the hub waits for: the answer of a browser's authenticator to a challenge."""
+
+    handle_hash: str
+    """Of the cookie of the browser that began it."""
+    challenge: str
+    """In base64url."""
+    account_id: AccountId | None = None
+    """Whose passkey is made; ``None``: anybody's passkey is asked for."""
+    invitation_id: InvitationId | None = None
+    expires_at: datetime
+
+
+@value
 class Renewal:
     """What a presented secret leads to."""
 
@@ -133,6 +192,16 @@ def renewed(
     if is_previous and now - known.rotated_at <= GRACE:
         return Renewal(session=session, secrets=known, successor=successor)
     return Renewal(session=replace(session, ended_at=now), secrets=known, successor=None)
+
+
+def secret_text(secret: bytes) -> str:
+    """A secret as cookies and links contain it: base64url without padding."""
+    return base64.urlsafe_b64encode(secret).rstrip(b"=").decode()
+
+
+def secret_of(text: str) -> bytes | None:
+    """``None``: it is not the text of a secret."""
+    return base64.urlsafe_b64decode(f"{text}=") if _SECRET.fullmatch(text) else None
 
 
 def hashed(secret: bytes) -> str:

@@ -1,12 +1,23 @@
 """Accounts, sessions and signing keys of people who sign in at the hub."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from actors.domain.ids import ProfileId
 from actors.domain.principal import Principal
-from actors.domain.sign_in import Account, AccountId, Renewal, Session, SessionId, SessionSecrets
+from actors.domain.sign_in import (
+    Account,
+    AccountId,
+    Ceremony,
+    Invitation,
+    InvitationId,
+    Passkey,
+    Renewal,
+    Session,
+    SessionId,
+    SessionSecrets,
+)
 from actors.domain.values import value
 
 Decide = Callable[[Session, SessionSecrets], Renewal]
@@ -81,6 +92,86 @@ class AccountStore(Protocol):
 
     async def of_person(self, person: ProfileId) -> Sequence[Account]:
         """The accounts with which a person signs in."""
+        ...
+
+
+class InvitationStore(Protocol):
+    """Writes are audited. Raises CommitFailure."""
+
+    async def add(self, by: Principal, request_id: str, invitation: Invitation) -> None:
+        """Store an invitation; open ones of the same profile end."""
+        ...
+
+    async def visible(self, by: Principal, now: datetime) -> Sequence[Invitation]:
+        """The open ones that the caller may see, the newest first."""
+        ...
+
+    async def revoke(
+        self, by: Principal, request_id: str, invitation_id: InvitationId, now: datetime
+    ) -> bool:
+        """End an open invitation that the caller may see; whether there is one."""
+        ...
+
+    async def of_token(self, token_hash: str) -> Invitation | None: ...
+
+
+@value
+class Acceptance:
+    """An accepted invitation: the account and its only passkey from now on."""
+
+    invitation_id: InvitationId
+    account: Account
+    person: ProfileId | None
+    """``None`` for an admin."""
+    is_new: bool
+    """Whether the account is; it then gets the identity of the person."""
+    passkey: Passkey
+    at: datetime
+
+
+class PasskeyStore(Protocol):
+    """Writes are audited. Raises CommitFailure."""
+
+    async def begin(self, ceremony: Ceremony) -> None: ...
+
+    async def take(self, handle_hash: str) -> Ceremony | None:
+        """Remove a ceremony, so that it is answered once."""
+        ...
+
+    async def find(self, passkey_id: str) -> tuple[Passkey, Account] | None: ...
+
+    async def use(self, passkey: Passkey) -> bool:
+        """Store the count and the time; ``False`` if a higher count is stored."""
+        ...
+
+    async def accept(self, request_id: str, accepted: Acceptance) -> Sequence[SessionId]:
+        """Use an invitation, replace the passkeys of the account, and end its sessions.
+
+        Answers the sessions. Raises InvalidToken if the invitation is not open any more.
+        """
+        ...
+
+    async def forget(self, now: datetime) -> None:
+        """Delete the ceremonies and the invitations that have expired."""
+        ...
+
+
+@value
+class MadePasskey:
+    id: str
+    public_key: bytes
+    sign_count: int
+
+
+class Authenticators(Protocol):
+    """Checks what authenticators signed (WebAuthn). Raises InvalidToken."""
+
+    def id_of(self, credential: Mapping[str, object]) -> str: ...
+
+    def made(self, credential: Mapping[str, object], challenge: bytes) -> MadePasskey: ...
+
+    def used(self, credential: Mapping[str, object], challenge: bytes, passkey: Passkey) -> int:
+        """The new count of the authenticator."""
         ...
 
 

@@ -114,6 +114,13 @@ class ConsentAnswers:
 
 
 @value
+class NewInvitation:
+    profile_id: ProfileId | None = None
+    name: str | None = None
+    """Of an admin, who has no profile."""
+
+
+@value
 class NewProfile:
     role: Role
     name: str

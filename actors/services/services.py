@@ -10,6 +10,7 @@ from actors.services.channel_access import ChannelAccess
 from actors.services.consents import Consents
 from actors.services.duplicates import Duplicates
 from actors.services.identity import Identity
+from actors.services.invitations import Invitations
 from actors.services.merging import Merging
 from actors.services.messages import CalendarEntries, Messages
 from actors.services.patient_import import PatientImport
@@ -48,5 +49,6 @@ class Services:
     sign_ins: SignIns
     messages: Messages
     calendar_entries: CalendarEntries
+    invitations: Invitations
     turns: Turns = field(default_factory=Turns)
     """Of long computations, also those of the caller."""

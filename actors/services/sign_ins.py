@@ -1,12 +1,9 @@
 """Sessions of people who sign in at the hub: begun, renewed, listed and ended."""
 
-import base64
-import re
 import secrets
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
-from typing import Final
 
 from actors.domain.ids import ProfileId
 from actors.domain.issuers import HUB
@@ -23,6 +20,8 @@ from actors.domain.sign_in import (
     first_secrets,
     hashed,
     renewed,
+    secret_of,
+    secret_text,
 )
 from actors.domain.values import value
 from actors.ports.clock import Clock, NewId
@@ -31,8 +30,6 @@ from actors.ports.profiles import Connections
 from actors.ports.sign_in import AccountStore, SessionStore
 from actors.services.caller import Caller
 from actors.services.directory import Directory
-
-_COOKIE: Final = re.compile(r"([A-Za-z0-9_-]{43})\.([A-Za-z0-9_-]{43})", re.ASCII)
 
 
 @value
@@ -90,8 +87,7 @@ class SignIns:
             surplus = await self._sessions.begin(account.principal, request_id, session, known)
         except CommitFailure as error:
             raise Unavailable from error
-        for each in surplus:
-            await self._connections.end_session(each)
+        await self.disconnect(surplus)
         return SignedIn(account=account, session=session, role=role, cookie=_cookie(handle, secret))
 
     async def renew(self, cookie: str, *, request_id: str) -> SignedIn:
@@ -170,7 +166,11 @@ class SignIns:
             await self._sessions.end(caller.principal, caller.request_id, found, now)
         except CommitFailure as error:
             raise Unavailable from error
-        for each in found:
+        await self.disconnect(found)
+
+    async def disconnect(self, ended: Sequence[SessionId]) -> None:
+        """End the live connections of sessions that have ended. Raises Unavailable."""
+        for each in ended:
             await self._connections.end_session(each)
 
     async def _end(self, account: Account, found: Sequence[SessionId], request_id: str) -> None:
@@ -191,20 +191,16 @@ class SignIns:
 
 
 def _cookie(handle: bytes, secret: bytes) -> str:
-    return f"{_text(handle)}.{_text(secret)}"
-
-
-def _text(secret: bytes) -> str:
-    return base64.urlsafe_b64encode(secret).rstrip(b"=").decode()
+    return f"{secret_text(handle)}.{secret_text(secret)}"
 
 
 def _parts(cookie: str) -> tuple[bytes, bytes]:
     """Handle and secret. Raises InvalidToken."""
-    found = _COOKIE.fullmatch(cookie)
-    if not found:
+    handle, _, secret = cookie.partition(".")
+    parts = secret_of(handle), secret_of(secret)
+    if parts[0] is None or parts[1] is None:
         raise InvalidToken("malformed session")
-    handle, secret = (base64.urlsafe_b64decode(f"{part}=") for part in found.groups())
-    return handle, secret
+    return parts[0], parts[1]
 
 
 def _shown(device: str) -> str:

@@ -71,6 +71,11 @@ def page_routes(built: Path, frame_origins: Sequence[str]) -> Iterator[web.Route
     yield web.get("/pages/{file}", _folder(_PAGES))
 
 
+def sign_in_page() -> web.RouteDef:
+    """Where people sign in at the hub itself."""
+    return web.get("/sign-in", _page(_PAGES / "sign-in.html", CSP))
+
+
 async def _unbuilt(request: web.Request) -> web.StreamResponse:
     return web.Response(status=503, text=_UNBUILT)
 

@@ -11,11 +11,13 @@ from typing import Final
 from aiohttp import web
 
 from actors.domain.refusals import Forbidden, InvalidToken
+from actors.domain.sign_in import CEREMONY_LIFE
 from actors.services.sign_ins import SignedIn
 from api.http.forwarded import counted_as
 from api.sign_in.deps import SIGN_IN, SignInDeps
 
-_NAME: Final = "chairside-session"
+SESSION: Final = "chairside-session"
+CEREMONY: Final = "chairside-sign-in"
 
 
 def admit(request: web.Request) -> SignInDeps:
@@ -34,12 +36,20 @@ def admit(request: web.Request) -> SignInDeps:
 
 
 def session_cookie(request: web.Request, deps: SignInDeps) -> str:
+    return _cookie(request, deps, SESSION)
+
+
+def ceremony_cookie(request: web.Request, deps: SignInDeps) -> str:
+    return _cookie(request, deps, CEREMONY)
+
+
+def _cookie(request: web.Request, deps: SignInDeps, name: str) -> str:
     """Raises InvalidToken without one, and for several: one of them is not the hub's."""
-    prefix = f"{_name(deps)}="
+    prefix = f"{_prefixed(name, deps)}="
     sent = ";".join(request.headers.getall("Cookie", [])).split(";")
     values = [pair.strip().removeprefix(prefix) for pair in sent if pair.strip().startswith(prefix)]
     if len(values) != 1:
-        raise InvalidToken("no session" if not values else "several sessions")
+        raise InvalidToken(f"no {name}" if not values else f"several {name}s")
     return values[0]
 
 
@@ -47,20 +57,28 @@ def keep_session(
     response: web.Response, deps: SignInDeps, signed_in: SignedIn, now: datetime
 ) -> None:
     life_s = (signed_in.session.ends_at - now).total_seconds()
-    _set(response, deps, signed_in.cookie, max_age=max(0, int(life_s)))
+    _set(response, deps, SESSION, signed_in.cookie, max_age=max(0, int(life_s)))
 
 
 def drop_session(response: web.Response, deps: SignInDeps) -> None:
-    _set(response, deps, "", max_age=0)
+    _set(response, deps, SESSION, "", max_age=0)
 
 
-def _name(deps: SignInDeps) -> str:
-    return f"__Host-{_NAME}" if deps.is_secure else _NAME
+def keep_ceremony(response: web.Response, deps: SignInDeps, cookie: str) -> None:
+    _set(response, deps, CEREMONY, cookie, max_age=int(CEREMONY_LIFE.total_seconds()))
 
 
-def _set(response: web.Response, deps: SignInDeps, value: str, *, max_age: int) -> None:
+def drop_ceremony(response: web.Response, deps: SignInDeps) -> None:
+    _set(response, deps, CEREMONY, "", max_age=0)
+
+
+def _prefixed(name: str, deps: SignInDeps) -> str:
+    return f"__Host-{name}" if deps.is_secure else name
+
+
+def _set(response: web.Response, deps: SignInDeps, name: str, value: str, *, max_age: int) -> None:
     response.set_cookie(
-        _name(deps),
+        _prefixed(name, deps),
         value,
         max_age=max_age,
         path="/",

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from actors.services.passkeys import Passkeys
 from actors.services.sign_ins import SignIns
 from api.issuer import Issuer
 from api.ratelimit import RateLimiter
+from api.sign_in.authenticators import WebAuthn
 
 SIGN_IN_RATE_PER_S: Final = 5.0
 SIGN_IN_BURST: Final = 200
@@ -21,6 +22,8 @@ class SignInDeps:
     """The address of the hub for browsers, without a path."""
     issuer: Issuer
     sign_ins: SignIns
+    passkeys: Passkeys
+    webauthn: WebAuthn
     limiter: RateLimiter
     """Of the requests of one client address."""
 
@@ -28,11 +31,6 @@ class SignInDeps:
     def is_secure(self) -> bool:
         """Whether browsers reach the hub over TLS; otherwise it is on their own machine."""
         return self.public_url.startswith("https://")
-
-    @property
-    def host(self) -> str:
-        """The host of ``public_url``, without its port."""
-        return urlsplit(self.public_url).hostname or ""
 
 
 SIGN_IN = web.AppKey("sign_in", SignInDeps)

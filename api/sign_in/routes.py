@@ -11,14 +11,26 @@ from actors.domain.sign_in import TOKEN_LIFE
 from actors.services.sign_ins import SignedIn
 from api.deps import DEPS
 from api.middleware import REQUEST_ID
+from api.rest.parser import load_body
 from api.rest.responses import json_response
-from api.sign_in.browser import admit, drop_session, keep_session, session_cookie
-from api.sign_in.deps import SIGN_IN
+from api.schemas.sign_in import PASSKEY_ANSWER, PASSKEY_WANTED
+from api.sign_in.browser import (
+    admit,
+    ceremony_cookie,
+    drop_ceremony,
+    drop_session,
+    keep_ceremony,
+    keep_session,
+    session_cookie,
+)
+from api.sign_in.deps import SIGN_IN, SignInDeps
 
 
 def sign_in_routes() -> Iterator[web.RouteDef]:
     yield web.get("/.well-known/jwks.json", key_set)
     yield web.post("/sign-in/token", token)
+    yield web.post("/sign-in/passkey/options", passkey_options)
+    yield web.post("/sign-in/passkey/verify", passkey_verify)
     yield web.post("/sign-in/sign-out", sign_out)
 
 
@@ -40,12 +52,44 @@ async def token(request: web.Request) -> web.Response:
 async def sign_out(request: web.Request) -> web.Response:
     """End the browser's session; without one, nothing changes."""
     deps = admit(request)
-    with suppress(InvalidToken):  # without a session there is nothing to end
-        cookie = session_cookie(request, deps)
-        await deps.sign_ins.sign_out(cookie, request_id=request[REQUEST_ID])
+    await _end_session(request, deps)
     response = web.Response(status=204)
     drop_session(response, deps)
     return response
+
+
+async def passkey_options(request: web.Request) -> web.Response:
+    """A challenge for the browser's authenticator; with an invitation, for a new passkey."""
+    deps = admit(request)
+    wanted = await load_body(request, PASSKEY_WANTED)
+    begun = await deps.passkeys.begin(wanted.invitation)
+    response = json_response(orjson.dumps(deps.webauthn.options(begun)))
+    keep_ceremony(response, deps, begun.cookie)
+    return response
+
+
+async def passkey_verify(request: web.Request) -> web.Response:
+    """Sign in with the authenticator's answer. Whatever session the browser had ends."""
+    deps = admit(request)
+    answer = await load_body(request, PASSKEY_ANSWER)
+    signed_in = await deps.passkeys.finish(
+        ceremony_cookie(request, deps),
+        answer.credential,
+        answer.invitation,
+        device=request.headers.get("User-Agent", ""),
+        request_id=request[REQUEST_ID],
+    )
+    await _end_session(request, deps)
+    response = signed_in_response(request, signed_in)
+    drop_ceremony(response, deps)
+    return response
+
+
+async def _end_session(request: web.Request, deps: SignInDeps) -> None:
+    """End the session of the browser's cookie, if there is one."""
+    with suppress(InvalidToken):
+        cookie = session_cookie(request, deps)
+        await deps.sign_ins.sign_out(cookie, request_id=request[REQUEST_ID])
 
 
 def signed_in_response(request: web.Request, signed_in: SignedIn) -> web.Response:

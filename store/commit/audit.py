@@ -138,14 +138,14 @@ def export_params(by: Principal, at: datetime, request_id: str) -> dict[str, obj
     }
 
 
-def session_params(
-    by: Principal, at: datetime, request_id: str, session: str, action: str
+def sign_in_params(
+    by: Principal, at: datetime, request_id: str, kind: str, key: str, action: str
 ) -> dict[str, object]:
-    """A session began, ended, or was ended because of a secret that was used again."""
+    """Of a session, an invitation or a passkey."""
     return _entry(by, at, request_id) | {
-        "action": f"session.{action}",
-        "resource_kind": "session",
-        "resource_id": session,
+        "action": f"{kind}.{action}",
+        "resource_kind": kind,
+        "resource_id": key,
     }
 
 

@@ -3,12 +3,10 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from actors.domain.ids import ProfileId
-from actors.domain.issuers import HUB
 from actors.domain.principal import Principal
-from actors.domain.sign_in import SESSIONS_MAX, Account, Session, SessionId, SessionSecrets
+from actors.domain.sign_in import SESSIONS_MAX, Session, SessionId, SessionSecrets
 from actors.ports.sign_in import Decide, Renewed, SigningKey
-from store.commit.audit import session_params
+from store.commit.audit import sign_in_params
 from store.sql.codec import ACCOUNT, SESSION, SESSION_SECRETS, SIGNING_KEY
 from store.sql.prepared import Done, Plan, Step, execute, once
 from store.sql.write_statements import WriteStatements
@@ -27,11 +25,14 @@ def begun(
         counting = {"account": session.account_id, "now": now}
         found = yield from execute(statements.open_sessions, **counting)
         surplus = [SessionId(id_) for (id_,) in found[SESSIONS_MAX - 1 :]]
-        yield from _end(surplus, by, request_id, now, ENDED, sql)
+        yield from end_sessions(surplus, by, request_id, now, ENDED, sql)
         yield (
             once(statements.insert_session, **SESSION.params(session)),
             once(statements.insert_secrets, **SESSION_SECRETS.params(known)),
-            once(sql.insert_audit, **session_params(by, now, request_id, session.id, BEGUN)),
+            once(
+                sql.insert_audit,
+                **sign_in_params(by, now, request_id, "session", session.id, BEGUN),
+            ),
         )
         return Done(surplus)
 
@@ -54,7 +55,7 @@ def renewing(
         owner = ACCOUNT.read(account)
         has_ended = session.ended_at is None and renewal.session.ended_at is not None
         if has_ended:
-            yield from _end([session.id], owner.principal, request_id, now, REUSED, sql)
+            yield from end_sessions([session.id], owner.principal, request_id, now, REUSED, sql)
         elif renewal.secrets != known:
             values = SESSION_SECRETS.params(renewal.secrets)
             yield (
@@ -74,13 +75,13 @@ def ending(
     sql: WriteStatements,
 ) -> Callable[[], Plan[Done[None]]]:
     def plan() -> Plan[Done[None]]:
-        yield from _end(sessions, by, request_id, now, ENDED, sql)
+        yield from end_sessions(sessions, by, request_id, now, ENDED, sql)
         return Done(None)
 
     return plan
 
 
-def _end(
+def end_sessions(
     sessions: Sequence[SessionId],
     by: Principal,
     request_id: str,
@@ -91,7 +92,7 @@ def _end(
     """End those that have not ended, and audit that."""
     for session in sessions:
         ended = yield from execute(sql.sign_in.end_session, row_id=session, ended_at=now)
-        entry = session_params(by, now, request_id, session, why)
+        entry = sign_in_params(by, now, request_id, "session", session, why)
         yield (Step(sql.insert_audit, [entry] if ended else []),)
 
 
@@ -105,25 +106,6 @@ def forgetting(
         rows = [{"row_id": id_} for (id_,) in found]
         yield (Step(statements.delete_secrets, rows), Step(statements.delete_session, rows))
         return Done(len(rows))
-
-    return plan
-
-
-def adding(
-    account: Account, person: ProfileId | None, sql: WriteStatements
-) -> Callable[[], Plan[Done[None]]]:
-    def plan() -> Plan[Done[None]]:
-        yield from execute(sql.sign_in.insert_account, **ACCOUNT.params(account))
-        if person is not None:
-            added = yield from execute(
-                sql.insert_identity,
-                issuer=HUB,
-                subject=account.subject,
-                profile_id=person,
-                created_at=account.created_at,
-            )
-            assert added, "the account is new, and so is its subject"
-        return Done(None)
 
     return plan
 

@@ -12,6 +12,7 @@ from actors.domain.principal import Principal
 from actors.domain.sign_in import Account, AccountId, Session, SessionId, SessionSecrets
 from actors.ports.sign_in import Decide, Renewed, SigningKey
 from store.commit import sign_in_commit as commit
+from store.commit import way_in_commit
 from store.sql.codec import ACCOUNT, SESSION
 from store.sql.prepared import once
 from store.sql.readers import Readers
@@ -81,7 +82,7 @@ class AccountRepository:
         self._writer, self._readers, self._sql = writer, readers, sql
 
     async def add(self, account: Account, person: ProfileId | None) -> None:
-        plan = commit.adding(account, person, self._sql)
+        plan = way_in_commit.adding(account, person, self._sql)
         declares = (person,) if person else ()
         await self._writer.run(single_job(plan, declares=declares))
 

@@ -26,7 +26,14 @@ from actors.domain.schedule import (
     WeeklyRule,
     Window,
 )
-from actors.domain.sign_in import Account, Session, SessionSecrets
+from actors.domain.sign_in import (
+    Account,
+    Ceremony,
+    Invitation,
+    Passkey,
+    Session,
+    SessionSecrets,
+)
 from actors.domain.webhook import DeliveryProgress, Webhook
 from actors.ports.calendars import StoredReply
 from actors.ports.events import EventRecord
@@ -148,6 +155,9 @@ MESSAGE = RowMapper(Message, schema.messages)
 ACCOUNT = RowMapper(Account, schema.accounts)
 SESSION = RowMapper(Session, schema.sessions)
 SESSION_SECRETS = RowMapper(SessionSecrets, schema.session_secrets)
+INVITATION = RowMapper(Invitation, schema.invitations)
+PASSKEY = RowMapper(Passkey, schema.passkeys)
+CEREMONY = RowMapper(Ceremony, schema.ceremonies)
 SIGNING_KEY = RowMapper(SigningKey, schema.signing_keys)
 DELIVERY = RowMapper(WebhookDelivery, schema.webhook_deliveries)
 

@@ -153,6 +153,43 @@ signing_keys = sa.Table(
     info={"dumped": False},
 )
 
+invitations = sa.Table(
+    "invitations",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("profile_id", sa.Text, sa.ForeignKey("profiles.id"), index=True),
+    sa.Column("name", sa.Text),
+    sa.Column("practice_id", sa.Text, sa.ForeignKey("practices.id"), index=True),
+    sa.Column("token_hash", sa.Text, nullable=False, unique=True),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("expires_at", Instant, nullable=False, index=True),
+    sa.Column("ended_at", Instant),
+    info={"dumped": False},
+)
+
+passkeys = sa.Table(
+    "passkeys",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("account_id", sa.Text, sa.ForeignKey("accounts.id"), nullable=False, index=True),
+    sa.Column("public_key", sa.LargeBinary, nullable=False),
+    sa.Column("sign_count", sa.BigInteger, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("used_at", Instant),
+)
+
+ceremonies = sa.Table(
+    "ceremonies",
+    metadata,
+    sa.Column("handle_hash", sa.Text, primary_key=True),
+    sa.Column("challenge", sa.Text, nullable=False),
+    sa.Column("account_id", sa.Text),
+    sa.Column("invitation_id", sa.Text),
+    sa.Column("expires_at", Instant, nullable=False, index=True),
+    info={"dumped": False},
+)
+
 LINKED = "linked"
 """The ``source`` of a patient whom the hub knew before the practice."""
 

@@ -2,10 +2,28 @@
 
 import sqlalchemy as sa
 
-from store.sql.codec import ACCOUNT, SESSION, SESSION_SECRETS, SIGNING_KEY
+from store.sql.codec import (
+    ACCOUNT,
+    CEREMONY,
+    INVITATION,
+    PASSKEY,
+    SESSION,
+    SESSION_SECRETS,
+    SIGNING_KEY,
+)
 from store.sql.prepared import NO_OFFSET, StatementSet, columns_of
-from store.sql.schema import accounts, session_secrets, sessions, signing_keys
+from store.sql.schema import (
+    accounts,
+    ceremonies,
+    invitations,
+    passkeys,
+    session_secrets,
+    sessions,
+    signing_keys,
+)
 
+NO_COUNT: sa.ColumnElement[int] = sa.literal_column("0")
+"""Of authenticators that do not count."""
 _ROW: sa.BindParameter[str] = sa.bindparam("row_id")
 _ACCOUNT: sa.BindParameter[str] = sa.bindparam("account", type_=sa.Text)
 
@@ -15,6 +33,7 @@ class SignInStatements(StatementSet):
         super().__init__(dialect)
         self._accounts()
         self._sessions()
+        self._invitations()
         self._keys()
 
     def _accounts(self) -> None:
@@ -61,6 +80,46 @@ class SignInStatements(StatementSet):
         self.old_sessions = self._build(old)
         self.delete_secrets = self._build(sa.delete(session_secrets).where(k.session_id == _ROW))
         self.delete_session = self._build(sa.delete(sessions).where(s.id == _ROW))
+
+    def _invitations(self) -> None:
+        n, p, c = invitations.c, passkeys.c, ceremonies.c
+        self.insert_invitation = self._build(sa.insert(invitations))
+        of_token = sa.select(*INVITATION.columns).where(n.token_hash == sa.bindparam("token"))
+        self.invitation_of_token = self._build(of_token)
+        ending = sa.update(invitations).where(n.ended_at.is_(None))
+        now = sa.bindparam("ended_at", type_=n.expires_at.type)
+        self.end_invitation = self._build(
+            ending.where(n.id == _ROW, n.expires_at > now).values(ended_at=now).returning(n.id)
+        )
+        self.end_invitations_of = self._build(
+            ending.where(n.profile_id == sa.bindparam("person")), ["ended_at"]
+        )
+        self.forget_invitations = self._build(
+            sa.delete(invitations).where(n.expires_at < sa.bindparam("before"))
+        )
+        self.insert_passkey = self._build(sa.insert(passkeys))
+        self.passkey = self._build(
+            sa.select(*PASSKEY.columns, *ACCOUNT.columns)
+            .join_from(passkeys, accounts, accounts.c.id == p.account_id)
+            .where(p.id == _ROW)
+        )
+        count = sa.bindparam("sign_count", type_=sa.BigInteger)
+        using = sa.update(passkeys).where(
+            p.id == _ROW, sa.or_(p.sign_count < count, p.sign_count == NO_COUNT)
+        )
+        self.use_passkey = self._build(
+            using.values(sign_count=count, used_at=sa.bindparam("used_at")).returning(p.id)
+        )
+        self.drop_passkeys = self._build(sa.delete(passkeys).where(p.account_id == _ACCOUNT))
+        self.insert_ceremony = self._build(sa.insert(ceremonies))
+        self.take_ceremony = self._build(
+            sa.delete(ceremonies)
+            .where(c.handle_hash == sa.bindparam("handle"))
+            .returning(*CEREMONY.columns)
+        )
+        self.forget_ceremonies = self._build(
+            sa.delete(ceremonies).where(c.expires_at < sa.bindparam("before"))
+        )
 
     def _keys(self) -> None:
         k = signing_keys.c

@@ -189,6 +189,10 @@ RULES: Mapping[str, Rule] = {
     "accounts": _no_one("id"),
     # Sessions are for those who signed in, and for admins; what a browser keeps is for nobody.
     "sessions": Rule(rows=f"{_ROLE} = 'admin' OR account_id = {_is('account')}"),
+    # Of the patients of a practice, for its front desk; all, for admins.
+    "invitations": Rule(rows=f"{_ROLE} = 'admin' OR practice_id = {_DESK}"),
+    "passkeys": _no_one("id"),
+    "ceremonies": _no_one("handle_hash"),
     "session_secrets": _no_one("session_id"),
     "signing_keys": _no_one("id"),
     # The ids of events tell how much was written between two of them.

@@ -204,6 +204,15 @@ def _share(database: Database) -> None:
         database.query(f"INSERT INTO sessions VALUES ({values})")
         secrets = f"'{each}', 'handle of {each}', 'x', NULL, 'x', {at}"
         database.query(f"INSERT INTO session_secrets VALUES ({secrets})")
+        empty = "decode('', 'hex')" if at != "0" else "x''"
+        database.query(f"INSERT INTO passkeys VALUES ('{each}', '{each}', {empty}, 0, {at}, NULL)")
+        database.query(f"INSERT INTO ceremonies VALUES ('{each}', 'x', NULL, NULL, {at})")
+        invited = f"'{each}', 'patient', NULL, NULL, NULL, '{each}', {at}, {at}, NULL"
+        database.query(f"INSERT INTO invitations VALUES ({invited})")
+    database.query(
+        "INSERT INTO invitations SELECT 'of ' || id, 'patient', NULL, NULL, id, id, "
+        f"{at}, {at}, NULL FROM practices"
+    )
     database.query(f"INSERT INTO signing_keys VALUES ('k', 'x', 'x', {at})")
     database.query("INSERT INTO cluster (id, epoch, key) VALUES (1, 1, 'a secret')")
     database.query(
@@ -293,6 +302,12 @@ MAY_SEE: dict[str, Callable[[World, Principal, Row], bool]] = {
     "event_channels": lambda _, who, row: may_join(who, Channel(row["channel"])),
     "event_log": lambda *_: False,
     "hub": lambda *_: True,
+    "ceremonies": lambda *_: False,
+    "passkeys": lambda *_: False,
+    "invitations": lambda _, who, row: (
+        who.role == "admin"
+        or (who.role == "staff" and row["practice_id"] in {who.practice} - {None})
+    ),
     "accounts": lambda *_: False,
     "session_secrets": lambda *_: False,
     "sessions": lambda _, who, row: who.role == "admin" or row["account_id"] == who.account,

@@ -15,8 +15,9 @@ from actors.domain.appointment import Status
 from actors.domain.events import RowEvent
 from actors.domain.principal import Role
 from actors.domain.schedule import Closure
-from actors.domain.sign_in import Account, AccountId
+from actors.domain.sign_in import Account, AccountId, Invitation, InvitationId, Passkey
 from actors.ports.commits import StoreUnavailable
+from actors.ports.sign_in import Acceptance
 from store.engine import open_store
 from store.migrations import seal
 from store.migrations.migrate import check_schema
@@ -132,6 +133,29 @@ async def fill(database: Database, clock: FakeClock, *, people: int = 3) -> None
             id=AccountId(new_id()), role=Role.ADMIN, name="Özge", created_at=clock.now()
         )
         await store.accounts.add(admin_of_hub, None)
+        invited = Invitation(
+            id=InvitationId("i"),
+            role=Role.ADMIN,
+            token_hash="h",
+            created_at=clock.now(),
+            expires_at=clock.now() + DAY,
+        )
+        await store.invitations.add(ADMIN_USER, "r", invited)
+        accepted = Acceptance(
+            invitation_id=invited.id,
+            account=admin_of_hub,
+            person=None,
+            is_new=False,
+            passkey=Passkey(
+                id="k",
+                account_id=admin_of_hub.id,
+                public_key=b"\xa5",
+                sign_count=3,
+                created_at=clock.now(),
+            ),
+            at=clock.now(),
+        )
+        await store.passkeys.accept("r", accepted)
         row = turns[0].events[0]
         assert isinstance(row, RowEvent)
         await add_message(clinic, row.after)

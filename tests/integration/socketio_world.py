@@ -257,6 +257,7 @@ class World:
                     webhooks=cast("Any", None),
                     suspension=cast("Any", None),
                     consents=cast("Any", None),
+                    invitations=cast("Any", None),
                     sign_ins=cast("Any", None),
                     messages=cast("Any", None),
                     calendar_entries=cast("Any", None),

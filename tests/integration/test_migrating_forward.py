@@ -43,7 +43,7 @@ from tests.support.ids import SerialIds
 from tests.support.postgres import ADMIN, postgres_server
 
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]
-REVISIONS = tuple(f"{number:04}" for number in range(1, 29))
+REVISIONS = tuple(f"{number:04}" for number in range(1, 30))
 """What was once the newest. A new migration adds the one before it here."""
 DENTIST = Principal(role=Role.DENTIST, subject="sub-d", person=ProfileId("d"))
 MINE = DentistId(ProfileId("d"))
@@ -481,6 +481,16 @@ _ROWS: Rows = {
             language="de",
             consent='{"email": [false, null, null], "sms": [false, null, null]}',
         ),
+    ],
+    "passkeys": [
+        {
+            "id": "k",
+            "account_id": "o",
+            "public_key": b"\xa5",
+            "sign_count": 3,
+            "created_at": SEEN,
+            "used_at": None,
+        }
     ],
     "accounts": [{"id": "o", "role": "admin", "name": "Öz", "created_at": SEEN}],
     "identities": [{"issuer": "auth", "subject": "sub-d", "profile_id": "d", "created_at": SEEN}],

@@ -158,6 +158,7 @@ class World:
                 imports=cast("Any", ServiceStub()),
                 duplicates=cast("Any", ServiceStub()),
                 practice_patients=cast("Any", ServiceStub()),
+                invitations=cast("Any", ServiceStub()),
                 sign_ins=cast("Any", ServiceStub()),
                 catalog=cast("Any", self.catalog),
                 availability=cast("Any", self.availability),

@@ -178,6 +178,11 @@ class World:
         message: dict[str, Any] = found.body["data"][0]
         return message
 
+    async def invitation(self) -> dict[str, Any]:
+        """A new one of P, by the desk of D's practice."""
+        body = {"profile_id": self.p.id}
+        return _made(await self.clinic.api(self.s).post("/api/invitations", body))
+
     async def webhook(self, owner: str) -> dict[str, Any]:
         body = {"url": self.receiver.url, "channels": ["availability:all"]}
         return _made(await self.api(self.bearers()[owner]).post("/api/webhooks", body))

@@ -79,6 +79,10 @@ def _hooks(path: str, **more: Any) -> dict[str, Build]:
     }
 
 
+async def _inviting(**body: str) -> Sent:
+    return Sent(body=body)
+
+
 async def _asking(**query: str) -> Sent:
     return Sent(query=query)
 
@@ -422,6 +426,17 @@ REST: Final[Mapping[str, Mapping[str, Build]]] = {
         "unknown": _unknown(_TYPE, body=_NEW_TYPE),
     },
     "GET /api/changes": {"public": _changes(lambda _: "availability:all")},
+    "GET /api/invitations": {"all": _plain},
+    "POST /api/invitations": {
+        "P": lambda world: _inviting(profile_id=world.p.id),
+        "D": lambda world: _inviting(profile_id=world.d.id),
+        "an admin": lambda _: _inviting(name="New admin"),
+        "unknown": lambda _: _inviting(profile_id=UNKNOWN),
+    },
+    "DELETE /api/invitations/{id}": {
+        "P's": _on("/api/invitations/{id}", "invitation", fresh=True),
+        "unknown": _unknown("/api/invitations/{id}"),
+    },
     "GET /api/sessions": {
         "own": lambda _: _asking(),
         "P's": lambda world: _asking(profile_id=world.p.id),

@@ -1,0 +1,136 @@
+"use strict";
+/* Signs in with a passkey, or makes one with the invitation in the address. */
+
+const TEXTS = {
+  en: {
+    title: "Sign in",
+    lead: "Use the passkey of this device, or one on your telephone.",
+    use: "Sign in with a passkey",
+    invited: "You are invited",
+    make_lead:
+      "A passkey is the way to sign in here. Your device keeps it, and asks for your fingerprint, your face or your PIN.",
+    make: "Create a passkey",
+    unsupported: "This browser has no passkeys. Please use a newer one.",
+    cancelled: "No passkey was used. Please try again.",
+    refused: "That passkey is not known here, or is not valid any more.",
+    over: "This invitation has been used or has ended. Ask for a new one.",
+    failed: "That did not work. Please try again in a moment.",
+  },
+  de: {
+    title: "Anmelden",
+    lead: "Verwenden Sie den Passkey dieses Geräts oder einen auf Ihrem Telefon.",
+    use: "Mit Passkey anmelden",
+    invited: "Sie sind eingeladen",
+    make_lead:
+      "Mit einem Passkey melden Sie sich hier an. Ihr Gerät bewahrt ihn auf und fragt nach Fingerabdruck, Gesicht oder PIN.",
+    make: "Passkey erstellen",
+    unsupported: "Dieser Browser kennt keine Passkeys. Bitte verwenden Sie einen neueren.",
+    cancelled: "Es wurde kein Passkey verwendet. Bitte versuchen Sie es noch einmal.",
+    refused: "Dieser Passkey ist hier nicht bekannt oder nicht mehr gültig.",
+    over: "Diese Einladung wurde schon verwendet oder ist abgelaufen. Bitten Sie um eine neue.",
+    failed: "Das hat nicht geklappt. Bitte versuchen Sie es gleich noch einmal.",
+  },
+};
+const language = navigator.language.startsWith("de") ? "de" : "en";
+const text = TEXTS[language];
+
+/** Where people go; an address in a link leads nowhere else. */
+const PLACES = { patient: "/patient", dentist: "/dentist", staff: "/dentist", admin: "/status" };
+const ALLOWED = new Set(["/patient", "/dentist", "/status", "/chat"]);
+
+const button = document.getElementById("passkey");
+const message = document.getElementById("message");
+const invitation = takeInvitation();
+
+document.documentElement.lang = language;
+document.title = `${text.title} · Chairside`;
+document.getElementById("title").textContent = invitation ? text.invited : text.title;
+document.getElementById("lead").textContent = invitation ? text.make_lead : text.lead;
+button.textContent = invitation ? text.make : text.use;
+button.addEventListener("click", () => void signIn());
+if (!window.PublicKeyCredential) {
+  button.disabled = true;
+  message.textContent = text.unsupported;
+}
+
+/** The invitation leaves the address and the history at once. */
+function takeInvitation() {
+  const found = new URLSearchParams(location.hash.slice(1)).get("invitation");
+  if (found) history.replaceState(null, "", location.pathname + location.search);
+  return found;
+}
+
+async function signIn() {
+  button.disabled = true;
+  message.textContent = "";
+  try {
+    const sent = invitation ? { invitation } : {};
+    const options = await post("/sign-in/passkey/options", sent);
+    const credential = await answered(options);
+    const signedIn = await post("/sign-in/passkey/verify", { ...sent, credential });
+    location.replace(placeOf(signedIn.role));
+  } catch (error) {
+    message.textContent = reason(error);
+    button.disabled = false;
+    button.focus();
+  }
+}
+
+function placeOf(role) {
+  const wanted = new URLSearchParams(location.search).get("next");
+  return ALLOWED.has(wanted) ? wanted : PLACES[role];
+}
+
+function reason(error) {
+  if (error instanceof DOMException) return text.cancelled;
+  if (error.status === 401) return invitation ? text.over : text.refused;
+  return text.failed;
+}
+
+async function post(path, body) {
+  const response = await fetch(path, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(body),
+  });
+  if (!response.ok) throw Object.assign(new Error(path), { status: response.status });
+  return response.json();
+}
+
+/** What the authenticator answers, as JSON. */
+async function answered(options) {
+  if (options.create) {
+    const { challenge, user, ...rest } = options.create;
+    const publicKey = {
+      ...rest,
+      challenge: bytes(challenge),
+      user: { ...user, id: bytes(user.id) },
+      excludeCredentials: [],
+    };
+    const made = await navigator.credentials.create({ publicKey });
+    return shown(made, ["clientDataJSON", "attestationObject"]);
+  }
+  const { challenge, ...rest } = options.get;
+  const publicKey = { ...rest, challenge: bytes(challenge), allowCredentials: [] };
+  const used = await navigator.credentials.get({ publicKey });
+  return shown(used, ["clientDataJSON", "authenticatorData", "signature", "userHandle"]);
+}
+
+function shown(credential, names) {
+  const response = {};
+  for (const name of names) {
+    const value = credential.response[name];
+    if (value) response[name] = base64url(value);
+  }
+  return { id: credential.id, rawId: base64url(credential.rawId), type: credential.type, response };
+}
+
+function bytes(value) {
+  const plain = atob(value.replaceAll("-", "+").replaceAll("_", "/"));
+  return Uint8Array.from(plain, (character) => character.charCodeAt(0));
+}
+
+function base64url(buffer) {
+  const plain = String.fromCharCode(...new Uint8Array(buffer));
+  return btoa(plain).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+}

@@ -1,0 +1,104 @@
+"""Invitations and passkeys: see :mod:`actors.ports.sign_in`."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import select
+
+from actors.domain.principal import Principal
+from actors.domain.sign_in import (
+    Account,
+    Ceremony,
+    Invitation,
+    InvitationId,
+    Passkey,
+    SessionId,
+)
+from actors.ports.sign_in import Acceptance
+from store.commit import way_in_commit as commit
+from store.sql.codec import ACCOUNT, CEREMONY, INVITATION, PASSKEY
+from store.sql.prepared import Done, Plan, Rows, Statement, execute, once
+from store.sql.readers import Readers
+from store.sql.schema import invitations
+from store.sql.write_statements import WriteStatements
+from store.sql.writer import Writer, single_job, step_job
+
+_n = invitations.c
+
+
+class InvitationRepository:
+    """Implements :class:`actors.ports.sign_in.InvitationStore`."""
+
+    def __init__(self, writer: Writer, readers: Readers, sql: WriteStatements) -> None:
+        self._writer, self._readers, self._sql = writer, readers, sql
+
+    async def add(self, by: Principal, request_id: str, invitation: Invitation) -> None:
+        plan = commit.inviting(by, request_id, invitation, self._sql)
+        await self._writer.run(single_job(plan))
+
+    async def visible(self, by: Principal, now: datetime) -> Sequence[Invitation]:
+        is_open = (_n.ended_at.is_(None), _n.expires_at > now)
+        query = select(*INVITATION.columns).where(*is_open)
+        async with self._readers.caller(by) as connection:
+            found = await connection.execute(query.order_by(_n.created_at.desc(), _n.id.desc()))
+            return [INVITATION.read(row) for row in found]
+
+    async def revoke(
+        self, by: Principal, request_id: str, invitation_id: InvitationId, now: datetime
+    ) -> bool:
+        async with self._readers.caller(by) as connection:
+            seen = select(_n.id).where(_n.id == invitation_id)
+            if (await connection.execute(seen)).one_or_none() is None:
+                return False
+        plan = commit.revoking(by, request_id, invitation_id, now, self._sql)
+        return await self._writer.run(single_job(plan))
+
+    async def of_token(self, token_hash: str) -> Invitation | None:
+        rows = await _read(self._writer, self._sql.sign_in.invitation_of_token, token=token_hash)
+        return INVITATION.read(rows[0]) if rows else None
+
+
+class PasskeyRepository:
+    """Implements :class:`actors.ports.sign_in.PasskeyStore`.
+
+    It reads as the writer: readers have no right to see passkeys.
+    """
+
+    def __init__(self, writer: Writer, sql: WriteStatements) -> None:
+        self._writer, self._sql = writer, sql
+
+    async def begin(self, ceremony: Ceremony) -> None:
+        values = CEREMONY.params(ceremony)
+        await self._writer.run(step_job(once(self._sql.sign_in.insert_ceremony, **values)))
+
+    async def take(self, handle_hash: str) -> Ceremony | None:
+        rows = await _read(self._writer, self._sql.sign_in.take_ceremony, handle=handle_hash)
+        return CEREMONY.read(rows[0]) if rows else None
+
+    async def find(self, passkey_id: str) -> tuple[Passkey, Account] | None:
+        rows = await _read(self._writer, self._sql.sign_in.passkey, row_id=passkey_id)
+        if not rows:
+            return None
+        return PASSKEY.read(rows[0]), ACCOUNT.read(rows[0][len(PASSKEY.columns) :])
+
+    async def use(self, passkey: Passkey) -> bool:
+        return await self._writer.run(single_job(commit.using(passkey, self._sql)))
+
+    async def accept(self, request_id: str, accepted: Acceptance) -> Sequence[SessionId]:
+        plan = commit.accepting(request_id, accepted, self._sql)
+        declares = (accepted.person,) if accepted.person else ()
+        return await self._writer.run(single_job(plan, declares=declares))
+
+    async def forget(self, now: datetime) -> None:
+        for statement in (
+            self._sql.sign_in.forget_ceremonies,
+            self._sql.sign_in.forget_invitations,
+        ):
+            await self._writer.run(step_job(once(statement, before=now)))
+
+
+async def _read(writer: Writer, statement: Statement, **params: object) -> Rows:
+    def plan() -> Plan[Done[Rows]]:
+        return Done((yield from execute(statement, **params)))
+
+    return await writer.run(single_job(plan))
