@@ -248,11 +248,9 @@ class WriteStatements(StatementSet):
         patients = (
             sa.select(*PROFILE.columns)
             .where(
-                p.role == sa.literal_column("'patient'"),
                 p.merged_into.is_(None),
                 sa.or_(member, booked),
             )
-            .order_by(p.name, p.id)
             .limit(sa.bindparam("at_most"))
             .offset(NO_OFFSET)
         )
@@ -261,12 +259,14 @@ class WriteStatements(StatementSet):
             sa.select(key.id).where(key.email_key == sa.bindparam("email", type_=sa.Text)),
             sa.select(key.id).where(key.phone_key.in_(sa.select(each_of(given, self._dialect)))),
         )
-        self.same_contact = self._build(patients.where(p.id.in_(same)))
+        patient: sa.ColumnClause[str] = sa.literal_column("'patient'")
+        # Not as a column: SQLite would read all patients by the index of roles and names.
+        is_patient = sa.func.coalesce(p.role, _EMPTY) == patient
+        self.same_contact = self._build(patients.where(p.id.in_(same), is_patient))
         born = p.date_of_birth == sa.bindparam("born", type_=sa.Text)
-        self.same_birthday = self._build(patients.where(born))
-        self.same_name = self._build(
-            patients.where(p.name == sa.bindparam("named", type_=p.name.type))
-        )
+        self.same_birthday = self._build(patients.where(born, is_patient))
+        named = p.name == sa.bindparam("named", type_=p.name.type)
+        self.same_name = self._build(patients.where(p.role == patient, named))
 
     def _opening(self) -> None:
         a, k, t = schema.appointments.c, schema.idempotency_keys.c, schema.appointment_types.c
