@@ -24,7 +24,9 @@ async def open_messages(base: Base) -> AsyncIterator[MessageSender | None]:
     sender = MessageSender(
         config.messages,
         queue=base.store.messages,
-        reminders=Reminders(base.store.reminders, config.messages.leads),
+        reminders=Reminders(
+            base.store.reminders, base.store.calendars.load_types, config.messages.leads
+        ),
         letters=Letters(config.messages, config.mail.sender, config.practice.region),
         mail=_mail(base),
         texts=TwilioTransport(config.sms) if config.sms.is_set else None,

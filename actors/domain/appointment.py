@@ -83,6 +83,9 @@ LONGEST = timedelta(minutes=MAX_MINUTES)
 
 ORDER_MAX = 9_999
 """The largest place of a type in lists, and the smallest with the other sign."""
+REMINDERS_MAX = 5
+REMINDER_HOURS_MAX = 720
+"""Thirty days."""
 BOOKABLE_BY = (Role.PATIENT, Role.STAFF)
 """Who may book a type; dentists count as staff, a chatbot as its patient."""
 
@@ -113,6 +116,8 @@ class AppointmentType:
     """If not, nothing new of it is offered or booked; visits keep it."""
     practice_id: PracticeId | None = None
     """Offered at the calendars of this practice only; ``None``: at all of them."""
+    reminder_hours: tuple[int, ...] | None = None
+    """How long before a visit its patient is reminded; ``None``: as set for the hub."""
     version: int = 1
 
     @property

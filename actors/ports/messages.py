@@ -1,13 +1,13 @@
 """The queue of messages in the store, what they report, and how they are sent."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from actors.domain.appointment import Appointment, AppointmentType
 from actors.domain.events import MessageSaved
-from actors.domain.ids import AppointmentId, PatientId
+from actors.domain.ids import AppointmentId, AppointmentTypeId, PatientId
 from actors.domain.message import Message, MessageError, MessageId, MessageState
 from actors.domain.practice import Practice
 from actors.domain.principal import Principal
@@ -123,8 +123,16 @@ class QueuedMessages(Protocol):
 class ReminderQueue(Protocol):
     """Queues reminders, which follow from the visits to come. Raises a CommitFailure."""
 
-    async def remind(self, lead: timedelta, since: datetime, now: datetime) -> int:
+    async def remind(
+        self,
+        lead: timedelta,
+        types: Collection[AppointmentTypeId],
+        since: datetime,
+        now: datetime,
+    ) -> int:
         """Queue the reminders that became due in ``(since, now]``, ``lead`` before visits.
+
+        Only those of visits of these ``types``.
 
         Answers how many. A visit has one reminder for each lead and start, whoever queues it.
         """

@@ -221,6 +221,7 @@ class NewAppointmentType:
     bookable_by: tuple[Role, ...] = BOOKABLE_BY
     active: bool = True
     practice_id: PracticeId | None = None
+    reminder_hours: tuple[int, ...] | None = None
 
 
 @value
@@ -235,6 +236,7 @@ class AppointmentTypeChange:
     bookable_by: tuple[Role, ...] | Unset = UNSET
     active: bool | Unset = UNSET
     practice_id: PracticeId | Unset | None = UNSET
+    reminder_hours: tuple[int, ...] | Unset | None = UNSET
 
 
 # --- webhooks ------------------------------------------------------------------------

@@ -5,13 +5,20 @@ from typing import ClassVar, Final
 
 from marshmallow import ValidationError
 
-from actors.domain.appointment import BOOKABLE_BY, MAX_MINUTES, ORDER_MAX
+from actors.domain.appointment import (
+    BOOKABLE_BY,
+    MAX_MINUTES,
+    ORDER_MAX,
+    REMINDER_HOURS_MAX,
+    REMINDERS_MAX,
+)
 from actors.domain.principal import Role
 from actors.services.requests import AppointmentTypeChange, NewAppointmentType
 from api.schemas import fields
 from api.schemas.strict import ChangeSchema, RequestSchema, Strict
 
 DESCRIPTION_MAX_CHARS: Final = 1_000
+_HOURS: Final = frozenset(range(1, REMINDER_HOURS_MAX + 1))
 _COLOR_FORM: Final = re.compile(r"#[0-9A-Fa-f]{6}", re.ASCII)
 
 
@@ -53,6 +60,30 @@ class BookableBy(fields.JsonField[tuple[Role, ...]]):
         raise ValidationError(f"must be a list of {' and '.join(BOOKABLE_BY)}, at least one")
 
 
+class ReminderHours(fields.JsonField[tuple[int, ...]]):
+    """How many hours before a visit its patient is reminded, each once, the longest first."""
+
+    form: ClassVar = {
+        "type": "array",
+        "items": {"type": "integer", "minimum": 1, "maximum": REMINDER_HOURS_MAX},
+        "maxItems": REMINDERS_MAX,
+        "uniqueItems": True,
+        "description": "Hours before a visit; null: as set for the hub",
+    }
+
+    def show(self, value: tuple[int, ...]) -> list[int]:
+        return list(value)
+
+    def read(self, value: object) -> tuple[int, ...]:
+        if isinstance(value, list) and len(value) <= REMINDERS_MAX:
+            hours = {each for each in value if type(each) is int}
+            if len(hours) == len(value) and hours <= _HOURS:
+                return tuple(sorted(hours, reverse=True))
+        raise ValidationError(
+            f"must be a list of up to {REMINDERS_MAX} different hours, 1 to {REMINDER_HOURS_MAX}"
+        )
+
+
 # A schema copies its fields, so several may declare the same one.
 _DURATION = fields.Whole(low=1, high=MAX_MINUTES)
 _BUFFER = fields.Whole(low=0, high=MAX_MINUTES)
@@ -70,6 +101,8 @@ _PRACTICE = fields.Id(
     metadata={"description": "Offered at the calendars of this practice; null: at all"},
 )
 
+_REMINDER_HOURS = ReminderHours(allow_none=True)
+
 
 class CreateTypeSchema(RequestSchema[NewAppointmentType]):
     name = fields.Name(required=True)
@@ -82,6 +115,7 @@ class CreateTypeSchema(RequestSchema[NewAppointmentType]):
     bookable_by = _BOOKABLE_BY
     active = _ACTIVE
     practice_id = _PRACTICE
+    reminder_hours = _REMINDER_HOURS
 
 
 class ChangeTypeSchema(ChangeSchema[AppointmentTypeChange]):
@@ -95,6 +129,7 @@ class ChangeTypeSchema(ChangeSchema[AppointmentTypeChange]):
     bookable_by = _BOOKABLE_BY
     active = _ACTIVE
     practice_id = _PRACTICE
+    reminder_hours = _REMINDER_HOURS
 
 
 class AppointmentTypeSchema(Strict):
@@ -109,6 +144,7 @@ class AppointmentTypeSchema(Strict):
     bookable_by = _BOOKABLE_BY
     active = fields.Raw(metadata={"type": "boolean"})
     practice_id = _PRACTICE
+    reminder_hours = _REMINDER_HOURS
     version = fields.Raw(metadata={"type": "integer"})
 
 

@@ -97,6 +97,7 @@ class AppointmentType(TypedDict):
     bookable_by: list[str]
     active: bool
     practice_id: str | None
+    reminder_hours: list[int] | None
     version: int
 
 

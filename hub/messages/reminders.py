@@ -1,12 +1,17 @@
 """Queues reminders when they are due."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+from actors.domain.appointment import AppointmentType
+from actors.domain.ids import AppointmentTypeId
 from actors.domain.notices import reminder_delay
 from actors.ports.messages import ReminderQueue
 
+LoadTypes = Callable[[], Awaitable[Sequence[AppointmentType]]]
+"""All appointment types. Raises a CommitFailure."""
 _EVERY: Final = timedelta(seconds=20)
 _OVERLAP: Final = timedelta(minutes=2)
 """Looked at again each time: clocks of nodes differ, and a commit may be late."""
@@ -15,8 +20,11 @@ _OVERLAP: Final = timedelta(minutes=2)
 class Reminders:
     """Remembers up to when the visits were looked at; at first, all that may be late are."""
 
-    def __init__(self, queue: ReminderQueue, leads: Sequence[timedelta]) -> None:
-        self._queue, self._leads = queue, leads
+    def __init__(
+        self, queue: ReminderQueue, load_types: LoadTypes, leads: Sequence[timedelta]
+    ) -> None:
+        """``leads``: of types that have none of their own."""
+        self._queue, self._load_types, self._leads = queue, load_types, leads
         self._seen: datetime | None = None
 
     def forget(self) -> None:
@@ -28,10 +36,19 @@ class Reminders:
         if self._seen is not None and timedelta(0) <= now - self._seen < _EVERY:
             return False
         queued = 0
-        for lead in self._leads:
+        for lead, types in (await self._types_by_lead()).items():
             since = now - reminder_delay(lead)
             if self._seen is not None:
                 since = max(since, self._seen - _OVERLAP)
-            queued += await self._queue.remind(lead, since, now)
+            queued += await self._queue.remind(lead, types, since, now)
         self._seen = now
         return queued > 0
+
+    async def _types_by_lead(self) -> Mapping[timedelta, Sequence[AppointmentTypeId]]:
+        found = defaultdict(list)
+        for kind in await self._load_types():
+            own = kind.reminder_hours
+            leads = self._leads if own is None else [timedelta(hours=hours) for hours in own]
+            for lead in leads:
+                found[lead].append(kind.id)
+        return found

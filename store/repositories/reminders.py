@@ -1,13 +1,13 @@
 """Reminders: derived from the visits to come, and queued once each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 
 from actors.domain.appointment import Appointment, Status
-from actors.domain.ids import PatientId, PracticeId
+from actors.domain.ids import AppointmentTypeId, PatientId, PracticeId
 from actors.domain.message import OF_VISITS, MessageChannel, MessageId, MessageKind, Recipient
 from actors.domain.notices import is_worth_reminding, new_reminder
 from actors.domain.principal import Role
@@ -39,9 +39,15 @@ class ReminderRepository:
     def __init__(self, writer: Writer, readers: Readers, context: CommitContext) -> None:
         self._writer, self._readers, self._context = writer, readers, context
 
-    async def remind(self, lead: timedelta, since: datetime, now: datetime) -> int:
+    async def remind(
+        self,
+        lead: timedelta,
+        types: Collection[AppointmentTypeId],
+        since: datetime,
+        now: datetime,
+    ) -> int:
         queued, after = 0, (since + lead, "")
-        while page := await self._unreminded(lead, after, now + lead):
+        while page := await self._unreminded(lead, types, after, now + lead):
             due = [
                 each
                 for each in page
@@ -52,7 +58,11 @@ class ReminderRepository:
         return queued
 
     async def _unreminded(
-        self, lead: timedelta, after: tuple[datetime, str], until: datetime
+        self,
+        lead: timedelta,
+        types: Collection[AppointmentTypeId],
+        after: tuple[datetime, str],
+        until: datetime,
     ) -> Sequence[_Visit]:
         """A page of visits without this reminder, by start and id."""
         practices_of = await self._practices_of()
@@ -61,7 +71,7 @@ class ReminderRepository:
         for first in range(0, len(every), _DENTISTS_AT_ONCE):
             dentists = tuple(every[first : first + _DENTISTS_AT_ONCE])
             async with self._readers.hub(Lookup(calendars=dentists)) as connection:
-                rows = await connection.execute(_visits(dentists, lead, after, until))
+                rows = await connection.execute(_visits(dentists, types, lead, after, until))
                 found += [(APPOINTMENT.read(row), row[-1]) for row in rows]
         found = sorted(found, key=lambda each: (each[0].start, each[0].id))[:_VISITS_AT_ONCE]
         patients = tuple(sorted({row.patient_id for row, _ in found}))
@@ -123,7 +133,11 @@ class ReminderRepository:
 
 
 def _visits(
-    dentists: Sequence[str], lead: timedelta, after: tuple[datetime, str], until: datetime
+    dentists: Sequence[str],
+    types: Collection[AppointmentTypeId],
+    lead: timedelta,
+    after: tuple[datetime, str],
+    until: datetime,
 ) -> sa.Select[Any]:
     """Confirmed visits of these dentists without the reminder, and the last other message."""
     a, noticed = appointments.c, messages.alias("noticed").c
@@ -144,6 +158,7 @@ def _visits(
         .where(
             a.dentist_id.in_(dentists),
             a.status == Status.CONFIRMED.value,
+            a.appointment_type_id.in_(types),
             sa.tuple_(a.starts_at, a.id) > after,
             a.starts_at <= until,
             ~reminded,

@@ -54,6 +54,10 @@ def _roles(stored: str) -> tuple[Role, ...]:
     return tuple(map(Role, json.loads(stored)))
 
 
+def _hours(stored: str) -> tuple[int, ...]:
+    return tuple(json.loads(stored))
+
+
 class LiveRow(NamedTuple):
     """What the check of a patient's other appointments reads of a row."""
 
@@ -110,8 +114,8 @@ APPOINTMENT_TYPE = RowMapper(
     AppointmentType,
     schema.appointment_types,
     renamed={"order": "sort_order"},
-    loads={"bookable_by": _roles, "active": bool},
-    dumps={"bookable_by": json.dumps},
+    loads={"bookable_by": _roles, "active": bool, "reminder_hours": _hours},
+    dumps={"bookable_by": json.dumps, "reminder_hours": json.dumps},
 )
 PROFILE = RowMapper(
     Profile,

@@ -249,6 +249,8 @@ appointment_types = sa.Table(
     sa.Column("bookable_by", sa.Text, nullable=False, server_default=_BY_ALL),
     sa.Column("active", sa.Boolean, nullable=False, server_default=sa.true()),
     sa.Column("practice_id", sa.Text, sa.ForeignKey("practices.id")),
+    # JSON; NULL: as set for the hub.
+    sa.Column("reminder_hours", sa.Text),
     sa.CheckConstraint("duration_minutes > 0", name="duration"),
 )
 

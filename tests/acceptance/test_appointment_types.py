@@ -39,6 +39,7 @@ async def test_a_type_has_its_fields_and_lists_are_in_order(clinic: Clinic) -> N
         "color": "#FF8800",
         "bookable_by": ["staff", "patient"],
         "practice_id": clinic.practices[0],
+        "reminder_hours": [48, 2],
     }
     made = await clinic.admin.post(TYPES, body)
     assert made.status == 201, made.body
@@ -46,6 +47,7 @@ async def test_a_type_has_its_fields_and_lists_are_in_order(clinic: Clinic) -> N
     assert stored.items() <= made.body.items()
     plain = await clinic.admin.post(TYPES, {"name": "Advice", "duration_minutes": 10, "order": 2})
     defaults = {"description": None, "color": None, "active": True, "practice_id": None}
+    defaults["reminder_hours"] = None
     assert {**defaults, "bookable_by": ["patient", "staff"]}.items() <= plain.body.items()
     order = ["Whitening", "check-up", "cleaning", "surgery", "Advice"]
     for person in (clinic.patients[0], clinic.dentists[0], None):

@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from actors.domain.appointment import Status
 from actors.domain.events import MessageSaved
+from actors.domain.ids import AppointmentTypeId
 from actors.domain.message import Message, MessageChannel, MessageError, MessageState
 from actors.domain.profile import ConsentSource, MessageConsents, Profile
 from actors.domain.refusals import VersionConflict
@@ -66,6 +67,10 @@ class Desk:
         now = self.clinic.clock.now() + after
         queue = self.clinic.store.messages
         return list(await queue.due(now, claims_before=now, limit=50))
+
+    async def remind(self, lead: timedelta, since: datetime, now: datetime) -> int:
+        queue = self.clinic.store.reminders
+        return await queue.remind(lead, [self.clinic.kind.id], since, now)
 
     async def kinds(self) -> list[str]:
         return [str(each.message.kind) for each in await self.due()]
@@ -276,7 +281,7 @@ async def test_a_visit_is_reminded_of_once_for_each_lead(clinic: Clinic, desk: D
     await clinic.commit(await desk.open(), clinic.turn(booked(row)))
     (confirmation,) = await desk.due()
     await desk.save(confirmation.message, confirmation.message.sent(clock.now()))
-    lead, remind = 2 * DAY, clinic.store.reminders.remind
+    lead, remind = 2 * DAY, desk.remind
     assert await remind(lead, clock.now() - HOUR, clock.now()) == 0
     clock.advance(3 * DAY)
     assert await remind(lead, clock.now() - HOUR, clock.now() - MINUTE) == 0
@@ -304,14 +309,14 @@ async def test_of_what_was_booked_or_changed_late_no_one_is_reminded(
     start = clock.now() + DAY + HOUR
     change = changed(moved_late, start=start, end=start + 30 * MINUTE)
     await clinic.commit(loaded, clinic.turn(change), clinic.turn(cancelled(gone)))
-    assert await clinic.store.reminders.remind(2 * DAY, clock.now() - 9 * DAY, clock.now()) == 0
+    assert await desk.remind(2 * DAY, clock.now() - 9 * DAY, clock.now()) == 0
 
 
 async def test_a_moved_visit_is_reminded_of_at_its_new_time(clinic: Clinic, desk: Desk) -> None:
     clock, loaded = clinic.clock, await desk.open()
     row = clinic.row(desk.dentist, desk.patient, clock.now() + 5 * DAY)
     await clinic.commit(loaded, clinic.turn(booked(row)))
-    remind = clinic.store.reminders.remind
+    remind = desk.remind
     clock.advance(3 * DAY)
     assert await remind(2 * DAY, clock.now() - HOUR, clock.now()) == 1
     start = row.start + 3 * DAY
@@ -326,4 +331,15 @@ async def test_only_who_can_be_reached_is_reminded(clinic: Clinic, desk: Desk) -
     loaded, start = await desk.open(), clock.now() + 5 * DAY
     await clinic.commit(loaded, clinic.turn(booked(clinic.row(desk.dentist, silent, start))))
     clock.advance(3 * DAY)
-    assert await clinic.store.reminders.remind(2 * DAY, clock.now() - HOUR, clock.now()) == 0
+    assert await desk.remind(2 * DAY, clock.now() - HOUR, clock.now()) == 0
+
+
+async def test_only_visits_of_the_types_are_reminded_of(clinic: Clinic, desk: Desk) -> None:
+    clock = clinic.clock
+    row = clinic.row(desk.dentist, desk.patient, clock.now() + 5 * DAY)
+    await clinic.commit(await desk.open(), clinic.turn(booked(row)))
+    clock.advance(3 * DAY)
+    queue, since = clinic.store.reminders, clock.now() - HOUR
+    other = AppointmentTypeId("other")
+    assert await queue.remind(2 * DAY, [other], since, clock.now()) == 0
+    assert await queue.remind(2 * DAY, [other, clinic.kind.id], since, clock.now()) == 1

@@ -171,6 +171,7 @@ class MemoryHub(RestCommands):
                 "order": 0,
                 "color": None,
                 "bookable_by": ["patient", "staff"],
+                "reminder_hours": None,
                 "active": True,
                 "practice_id": None,
                 "version": 1,

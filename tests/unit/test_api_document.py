@@ -248,6 +248,7 @@ def test_the_check_of_responses_can_fail() -> None:
         "bookable_by": ["patient", "staff"],
         "active": True,
         "practice_id": None,
+        "reminder_hours": None,
         "version": 1,
     }
     page = {

@@ -1,14 +1,17 @@
 """When reminders are looked for, and that none is missed."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from actors.domain.appointment import AppointmentType
+from actors.domain.ids import AppointmentTypeId
 from actors.domain.notices import is_worth_reminding, reminder_delay
 from hub.messages.reminders import Reminders
 from hub.messages.settings import MessageSettings
-from tests.unit.calendars import NOW, row
+from tests.unit.calendars import CHECKUP, CLEANING, NOW, row
 
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 START = datetime(2027, 3, 8, 9, tzinfo=UTC)
@@ -19,17 +22,25 @@ class Windows:
 
     def __init__(self) -> None:
         self.seen: list[tuple[timedelta, datetime, datetime]] = []
+        self.types: dict[timedelta, list[str]] = {}
         self.found = 0
 
-    async def remind(self, lead: timedelta, since: datetime, now: datetime) -> int:
+    async def remind(
+        self, lead: timedelta, types: Collection[str], since: datetime, now: datetime
+    ) -> int:
+        self.types[lead] = list(types)
         self.seen.append((lead, since, now))
         found, self.found = self.found, 0
         return found
 
 
+async def load_types() -> list[AppointmentType]:
+    return [CHECKUP]
+
+
 async def test_the_first_look_reaches_back_and_later_ones_overlap() -> None:
     windows = Windows()
-    reminders = Reminders(windows, [2 * DAY, 3 * HOUR])
+    reminders = Reminders(windows, load_types, [2 * DAY, 3 * HOUR])
     windows.found = 1
     assert await reminders.queue_due(NOW)
     assert windows.seen == [
@@ -46,7 +57,7 @@ async def test_the_first_look_reaches_back_and_later_ones_overlap() -> None:
 
 async def test_after_another_node_all_are_looked_at_again() -> None:
     windows = Windows()
-    reminders = Reminders(windows, [2 * DAY])
+    reminders = Reminders(windows, load_types, [2 * DAY])
     await reminders.queue_due(NOW)
     reminders.forget()
     await reminders.queue_due(NOW + timedelta(seconds=1))
@@ -55,7 +66,7 @@ async def test_after_another_node_all_are_looked_at_again() -> None:
 
 async def test_a_clock_that_was_set_back_stops_nothing() -> None:
     windows = Windows()
-    reminders = Reminders(windows, [2 * DAY])
+    reminders = Reminders(windows, load_types, [2 * DAY])
     await reminders.queue_due(NOW)
     await reminders.queue_due(NOW - DAY)
     assert len(windows.seen) == 2
@@ -88,3 +99,19 @@ def test_who_has_just_heard_of_the_visit_is_not_reminded(
 def test_leads_are_checked(hours: str) -> None:
     with pytest.raises(ValueError, match=r"^reminders_hours "):
         MessageSettings(reminders_hours=(hours,))
+
+
+async def test_a_type_has_reminders_of_its_own() -> None:
+    windows = Windows()
+
+    async def types() -> list[AppointmentType]:
+        weekly = replace(CLEANING, reminder_hours=(168, 3))
+        silent = replace(CLEANING, id=AppointmentTypeId("silent"), reminder_hours=())
+        return [CHECKUP, weekly, silent]
+
+    await Reminders(windows, types, [2 * DAY, 3 * HOUR]).queue_due(NOW)
+    assert windows.types == {
+        2 * DAY: [CHECKUP.id],
+        3 * HOUR: [CHECKUP.id, CLEANING.id],
+        7 * DAY: [CLEANING.id],
+    }

@@ -124,6 +124,7 @@ def test_a_changed_availability_a_type_and_a_profile() -> None:
         bookable_by=(Role.STAFF,),
         active=False,
         practice_id=PracticeId(DENTIST),
+        reminder_hours=(48, 3),
     )
     assert shown(TypeChangedBody(type_id=TYPE, version=2)) == {"id": TYPE, "version": 2}
     assert shown(kind) == {
@@ -138,6 +139,7 @@ def test_a_changed_availability_a_type_and_a_profile() -> None:
         "bookable_by": ["staff"],
         "active": False,
         "practice_id": DENTIST,
+        "reminder_hours": [48, 3],
         "version": 1,
     }
     never = {"given": False, "at": None, "source": None}

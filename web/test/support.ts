@@ -25,6 +25,7 @@ export const type = (before = 0, after = 0, minutes = 30): AppointmentType => ({
   bookable_by: ["patient", "staff"],
   active: true,
   practice_id: null,
+  reminder_hours: null,
   version: 1,
 });
 
