@@ -17,7 +17,7 @@ from api.rest.pages import BUILT, page_routes, sign_in_page
 from api.rest.responses import json_response
 from api.rest.route_table import ROUTES
 from api.sign_in.deps import SIGN_IN, SignInDeps
-from api.sign_in.routes import sign_in_routes
+from api.sign_in.routes import closed_routes, sign_in_routes
 
 MAX_LINE_BYTES: Final = 32 * 1024
 """``max_line_size`` and ``max_field_size`` of the runner: a hundred channels with their
@@ -50,6 +50,8 @@ def create_app(
     if sign_in:
         app[SIGN_IN] = sign_in
         app.router.add_routes((sign_in_page(), *sign_in_routes()))
+    else:
+        app.router.add_routes(closed_routes())
     app.router.add_routes(page_routes(screens, deps.settings.frame_origins))
 
     async def end_streams(_: web.Application) -> None:

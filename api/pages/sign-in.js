@@ -35,8 +35,8 @@ const language = navigator.language.startsWith("de") ? "de" : "en";
 const text = TEXTS[language];
 
 /** Where people go; an address in a link leads nowhere else. */
-const PLACES = { patient: "/patient", dentist: "/dentist", staff: "/dentist", admin: "/status" };
-const ALLOWED = new Set(["/patient", "/dentist", "/status", "/chat"]);
+const PLACES = { patient: "/patient", dentist: "/dentist", staff: "/desk", admin: "/status" };
+const ALLOWED = new Set(["/patient", "/dentist", "/desk", "/status", "/chat"]);
 
 const button = document.getElementById("passkey");
 const message = document.getElementById("message");

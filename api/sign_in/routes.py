@@ -34,6 +34,15 @@ def sign_in_routes() -> Iterator[web.RouteDef]:
     yield web.post("/sign-in/sign-out", sign_out)
 
 
+def closed_routes() -> Iterator[web.RouteDef]:
+    """Where nobody signs in: pages ask once, without a token of their host."""
+    yield web.post("/sign-in/token", no_token)
+
+
+async def no_token(_: web.Request) -> web.Response:
+    return web.Response(status=204)
+
+
 async def key_set(request: web.Request) -> web.Response:
     """The keys that verify the hub's tokens (RFC 7517), for programs that the hub's users call."""
     response = json_response(request.app[SIGN_IN].issuer.key_set)

@@ -86,14 +86,14 @@ class SignInWorld:
 
 @asynccontextmanager
 async def sign_in_world(
-    template: Template, folder: Path, **sections: Any
+    template: Template, folder: Path, *, port: int = 0, **sections: Any
 ) -> AsyncIterator[SignInWorld]:
     """A copy of the template's clinic, at which people sign in."""
     sections.setdefault("server", ServerSettings(public_url=ORIGIN))
     sections.setdefault("sign_in", SignInSettings(enabled=True))
     with template.copied_to(folder) as database:
         async with (
-            running_hub(config_for(database, **sections)) as running,
+            running_hub(config_for(database, **sections), port=port) as running,
             aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
             AsyncExitStack() as opened,
         ):

@@ -1,6 +1,7 @@
 /**
  * Who is signed in on this page. The host application hands the token over in one of three
- * ways (docs/screens.md); it is kept for this tab only and never stays in an address.
+ * ways (docs/screens.md), or the browser has a session at the hub itself (docs/sign-in.md). The
+ * token is kept for this tab only and never stays in an address.
  *
  * Neither a link nor the host replaces a signed-in person without a question.
  */
@@ -30,6 +31,8 @@ export class Session {
   #refused = false;
   /** Another token of the same person, from a link: used when the newest one ends. */
   #spare: string | null = null;
+  /** The hub itself has signed the user in. */
+  #isOfHub = false;
 
   constructor(page: string) {
     this.#key = `chairside-token-${page}`;
@@ -58,10 +61,12 @@ export class Session {
     return this.#current !== null && !this.#refused;
   }
 
-  /** Requests a token from the host page; without one, the user enters it. */
+  /** Requests a token from the host page or the hub; without one, the user enters it. */
   async start(): Promise<void> {
-    if (this.token.value === null)
-      await this.#host().then((token) => token !== null && this.signIn(token));
+    if (this.token.value !== null) return;
+    const token = await this.#host().catch(() => null);
+    if (token !== null) this.signIn(token);
+    else if (this.#isOfHub) location.replace(signInPage());
   }
 
   signIn(token: string): void {
@@ -75,6 +80,14 @@ export class Session {
     sessionStorage.removeItem(this.#key);
     this.#current = null;
     this.token.set(null);
+  }
+
+  /** Signs the user out, also at the hub if it has a session of this browser. */
+  async leave(): Promise<void> {
+    this.signOut();
+    if (!this.#isOfHub) return;
+    await fetch("/sign-in/sign-out", { method: "POST" }).catch(() => null);
+    location.replace(signInPage());
   }
 
   /** The person who is signed in stays; what was offered is forgotten. */
@@ -110,9 +123,16 @@ export class Session {
     sessionStorage.setItem(this.#key, token);
   }
 
+  /** A token of the browser's session at the hub; `null`: there is none. */
+  async #hub(): Promise<string | null> {
+    const response = await fetch("/sign-in/token", { method: "POST" });
+    this.#isOfHub = response.ok ? response.status === 200 : response.status === 401;
+    return response.status === 200 ? (await response.json()).access_token : null;
+  }
+
   async #host(stale?: string): Promise<string | null> {
     if (window.chairside?.token) return window.chairside.token(stale);
-    if (parent === window) return null;
+    if (parent === window) return this.#hub();
     return new Promise((answer) => {
       const timer = setTimeout(() => done(null), HOST_MS);
       const onMessage = (event: MessageEvent): void => {
@@ -127,6 +147,11 @@ export class Session {
       parent.postMessage({ type: WANTED }, "*"); // it contains nothing secret
     });
   }
+}
+
+/** Where users sign in at the hub; they come back to this page. */
+function signInPage(): string {
+  return `/sign-in?next=${encodeURIComponent(location.pathname)}`;
 }
 
 /** The token of a link, which leaves the address and the history at once. */

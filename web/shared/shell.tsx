@@ -162,7 +162,7 @@ export function Head({
           <Icon name="theme" />
         </button>
         {session && (
-          <button type="button" class="quiet" onClick={() => session.signOut()}>
+          <button type="button" class="quiet" onClick={() => void session.leave()}>
             {t("signout")}
           </button>
         )}
