@@ -59,7 +59,7 @@ class Hub:
     cluster: Cluster | None
     """This node's part in the cluster, if it is one of several."""
     messages: MessageSender | None
-    """Sends messages to patients, if that is enabled."""
+    """Sends messages, if there is a mail server or a provider of text messages."""
 
     async def drain(self) -> None:
         """Move calendars and live connections to the other nodes, if there are any.

@@ -16,17 +16,18 @@ from hub.messages.twilio import TwilioTransport
 
 @asynccontextmanager
 async def open_messages(base: Base) -> AsyncIterator[MessageSender | None]:
-    """Until the block ends; ``None`` unless messages are enabled."""
+    """Until the block ends; ``None`` unless there is a way to send.
+
+    Codes and invitations are sent without ``messages.enabled``, which is about visits.
+    """
     config = base.config
-    if not config.messages.enabled:
+    if not (config.mail.is_set or config.sms.is_set):
         yield None
         return
     sender = MessageSender(
         config.messages,
         queue=base.store.messages,
-        reminders=Reminders(
-            base.store.reminders, base.store.calendars.load_types, config.messages.leads
-        ),
+        reminders=_reminders(base),
         letters=Letters(config.messages, config.mail.sender, config.practice.region),
         mail=_mail(base),
         texts=TwilioTransport(config.sms) if config.sms.is_set else None,
@@ -38,6 +39,13 @@ async def open_messages(base: Base) -> AsyncIterator[MessageSender | None]:
         yield sender
     finally:
         await sender.close()
+
+
+def _reminders(base: Base) -> Reminders | None:
+    if not base.config.messages.enabled:
+        return None
+    store = base.store
+    return Reminders(store.reminders, store.calendars.load_types, base.config.messages.leads)
 
 
 def _mail(base: Base) -> MailTransport | None:

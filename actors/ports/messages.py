@@ -98,7 +98,9 @@ class QueuedMessages(Protocol):
     async def due(
         self, now: datetime, *, claims_before: datetime, limit: int
     ) -> Sequence[DueMessage]:
-        """Messages to be attempted, the longest due first; for each patient the oldest only.
+        """Messages to be attempted: codes and invitations first, then the longest due.
+
+        Of the messages to one patient only the oldest is among them.
 
         Those that are claimed until ``claims_before`` or earlier are not claimed any more.
         """

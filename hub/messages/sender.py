@@ -61,7 +61,7 @@ class MessageSender:
         settings: MessageSettings,
         *,
         queue: QueuedMessages,
-        reminders: Reminders,
+        reminders: Reminders | None,
         letters: Letters,
         mail: MailTransport | None,
         texts: TextTransport | None,
@@ -99,7 +99,8 @@ class MessageSender:
                 self._wakeup.clear()
                 is_here = is_ours()
                 if not is_here:
-                    self._reminders.forget()
+                    if self._reminders:
+                        self._reminders.forget()
                 elif await self._round(of_earlier) or await self._remind():
                     continue
                 await self._wait()
@@ -143,6 +144,8 @@ class MessageSender:
 
     async def _remind(self) -> bool:
         """Queue the reminders that are due; whether there were any."""
+        if self._reminders is None:
+            return False
         try:
             return await self._reminders.queue_due(self._clock.now())
         except CommitFailure as error:

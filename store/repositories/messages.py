@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from actors.domain.announcements import announcements
 from actors.domain.events import MessageSaved
-from actors.domain.message import OF_VISITS, Message, MessageId
+from actors.domain.message import OF_VISITS, SECRET, Message, MessageId
 from actors.domain.outcome import Outcome
 from actors.domain.principal import SYSTEM, Principal
 from actors.ports.clock import Clock
@@ -41,6 +41,8 @@ from store.sql.schema import (
 from store.sql.writer import Writer, single_job
 
 _m = messages.c
+_IS_SECRET: Final = _m.kind.in_([str(kind) for kind in sorted(SECRET)])
+"""Someone waits for these; they come first."""
 _VISIT_KINDS: Final = [str(kind) for kind in sorted(OF_VISITS)]
 
 
@@ -92,7 +94,7 @@ class MessageRepository:
         query = (
             sa.select(*MESSAGE.columns, is_replaced)
             .where(IS_QUEUED, is_free, is_due)
-            .order_by(_m.next_attempt_at, _m.created_at, _m.id)
+            .order_by(_IS_SECRET.desc(), _m.next_attempt_at, _m.created_at, _m.id)
             .limit(limit)
         )
         async with self._readers.hub() as connection:

@@ -32,6 +32,7 @@ from tests.contract.clinic import (
     settle,
 )
 from tests.contract.engines import Database
+from tests.contract.hooks import add_message
 from tests.support.clock import FakeClock
 from tests.support.ids import SerialIds
 
@@ -343,3 +344,18 @@ async def test_only_visits_of_the_types_are_reminded_of(clinic: Clinic, desk: De
     other = AppointmentTypeId("other")
     assert await queue.remind(2 * DAY, [other], since, clock.now()) == 0
     assert await queue.remind(2 * DAY, [other, clinic.kind.id], since, clock.now()) == 1
+
+
+async def test_a_code_comes_before_all_that_waits(clinic: Clinic, desk: Desk) -> None:
+    row = clinic.row(desk.dentist, desk.patient)
+    await clinic.commit(await desk.open(), clinic.turn(booked(row)))
+    clinic.clock.advance(MINUTE)
+    code = await add_message(clinic)
+    assert [each.message.kind for each in await desk.due()] == ["code", "confirmation"]
+    sent = code.sent(clinic.clock.now())
+    assert (sent.content, sent.address) == (None, code.address), "the code is erased"
+    postbox = clinic.postbox
+    postbox.batches.clear()
+    await desk.save(code, sent)
+    assert postbox.records == [], "nobody is shown that it was sent"
+    assert await desk.kinds() == ["confirmation"]
