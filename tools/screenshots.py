@@ -77,6 +77,20 @@ async def _desk(page: Page) -> None:
     await expect(page.locator(".contact a").first).to_be_visible()
 
 
+async def _desk_record(page: Page) -> None:
+    await page.locator("#patient-search").fill("quinn")
+    await expect(page.locator(".match").nth(1)).to_be_visible()
+    await page.locator("#patient-search").press("Enter")
+    await expect(page.locator(".times .chip").first).to_be_visible()
+
+
+async def _desk_new(page: Page) -> None:
+    await page.locator("#patient-search").fill("Greta Neu")
+    await page.locator("#patient-search").press("Enter")
+    await page.locator("#new-phone").fill("+1 202 555 0182")
+    await expect(page.locator(".boxed")).to_be_visible()
+
+
 async def _panel(page: Page) -> None:
     await _calendar(page)
     await page.locator(".ec-event.is-confirmed").nth(1).click()
@@ -149,6 +163,8 @@ SHOTS = (
     *_each("dentist-list", "dentist", _list),
     *_each("dentist-hours", "dentist", _hours),
     *_each("desk-visit", "desk", _desk),
+    *_each("desk-record", "desk", _desk_record),
+    *_each("desk-new", "desk", _desk_new),
     *_each("sign-in", "dentist", _sign_in),
 )
 UNDER_LOAD = _each("status", "status", _status)

@@ -39,6 +39,24 @@ async def _new(page: Page) -> None:
     await expect(page.locator(".found li").first).to_be_visible()
 
 
+async def _find(page: Page, text: str) -> None:
+    await page.get_by_role("combobox", name="Find a patient").fill(text)
+    await expect(page.get_by_role("option", name=f"New patient “{text}”")).to_be_visible()
+
+
+async def _record(page: Page) -> None:
+    await _find(page, "Patient 0")
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".times .chip").first).to_be_visible()
+
+
+async def _newcomer(page: Page) -> None:
+    await _find(page, "Greta Neu")
+    await page.keyboard.press("Enter")
+    await page.get_by_label("Telephone").fill("+1 555 0103")
+    await expect(page.get_by_role("alert")).to_be_visible()
+
+
 async def _offer(page: Page) -> None:
     """The bot's answer with times to choose from, and the person's own words."""
     await page.get_by_label("Your message").fill("a check-up with Dentist 0 in 3 days after 2pm")
@@ -57,6 +75,9 @@ VIEWS: dict[str, tuple[str, Act]] = {
     "dentist: list": ("dentist", lambda page: _tab(page, "Day list")),
     "dentist: hours": ("dentist", lambda page: _tab(page, "Hours")),
     "desk: visit": ("desk", _panel),
+    "desk: found": ("desk", lambda page: _find(page, "Patient")),
+    "desk: record": ("desk", _record),
+    "desk: new patient": ("desk", _newcomer),
     "status": (
         "status",
         lambda page: expect(page.get_by_role("region", name="Calendars").last).to_be_visible(),

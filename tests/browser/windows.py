@@ -198,6 +198,15 @@ class FrontDeskScreen(DentistScreen):
     def proposal(self) -> Locator:
         return self.page.get_by_role("group", name="Proposed move")
 
+    @property
+    def search(self) -> Locator:
+        return self.page.get_by_role("combobox", name="Find a patient").first
+
+    @property
+    def free(self) -> Locator:
+        """The times that the booking form offers."""
+        return self.page.locator(".times .chip")
+
     def column(self, dentist: Person) -> Locator:
         """The visits in a dentist's column, by what screen readers read of it."""
         return self.page.locator(f'.ec-event:has(.visually-hidden:text-is("{dentist.name}"))')

@@ -201,7 +201,7 @@ export async function bookAgain(clinic: Visits, row: Appointment): Promise<void>
 }
 
 /** How to reach the patient, right also when they change it just now. */
-function Contact({ clinic, patientId }: { clinic: Visits; patientId: string }) {
+export function Contact({ clinic, patientId }: { clinic: Visits; patientId: string }) {
   const known = useValue(clinic.people.known);
   useEffect(() => clinic.people.want(patientId), [clinic.people, patientId]);
   const profile = known.get(patientId);

@@ -1,7 +1,7 @@
 /** The desk itself: the calendar, what is open beside it, and the keys. */
 
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { Panel } from "../dentist/panel";
+import type { Appointment } from "../sdk/index";
 import { useKey, useMedia, useNow, useValue } from "../shared/hooks";
 import { t } from "../shared/i18n";
 import { Head, type Signed } from "../shared/shell";
@@ -9,10 +9,14 @@ import { clock, dateAt, minutesBetween, plusDays, plusMinutes, startOfDay } from
 import { Columns, focusVisit } from "./columns";
 import { doubts, openOn } from "./open";
 import { type Proposal, ProposalBar } from "./proposal";
+import { PatientSearch } from "./search";
+import { type Side, SidePanel, TITLES } from "./side";
 import { Toolbar } from "./toolbar";
 import type { World } from "./world";
 
 const CLOCK_MS = 20_000;
+const SEARCH = "patient-search";
+const TYPED = "input, textarea, select";
 
 /** What is loaded around a date. */
 export const around = (date: string, zone: string): { start: string; end: string } => ({
@@ -35,7 +39,8 @@ export function Board({
   const now = new Date(hub.rest.now()).toISOString();
   const today = dateAt(now, zone);
   const [date, setDate] = useState(today);
-  const [selected, setSelected] = useState<string | null>(null);
+  const [side, setSide] = useState<Side | null>(null);
+  const selected = side?.kind === "visit" ? side.id : null;
   const [proposal, setProposal] = useState<Proposal | null>(null);
   const narrow = useMedia("(max-width: 50rem)");
   const [only, setOnly] = useState<string | null>(null);
@@ -57,7 +62,6 @@ export function Board({
       ),
     [schedules, practice, date, zone],
   );
-  const row = rows.find((each) => each.id === selected) ?? null;
   const against = useMemo(() => {
     if (proposal === null) return [];
     const { row: moving, place } = proposal;
@@ -71,27 +75,50 @@ export function Board({
     setProposal(next);
     setDate(dateAt(next.place.start, zone));
   };
-  const side = useRef<HTMLElement>(null);
-  const closed = useRef<string | null>(null);
+  const aside = useRef<HTMLElement>(null);
+  const search = (): HTMLElement | null => document.getElementById(SEARCH);
+  const opened = useRef<Side | null>(null);
   useEffect(() => {
-    if (selected !== null) side.current?.querySelector<HTMLElement>("h2")?.focus();
-    else if (closed.current !== null) {
-      const id = closed.current;
-      closed.current = null;
-      setTimeout(() => focusVisit(id)); // when the calendar has drawn its visits again
-    }
-  }, [selected]);
-  const close = (): void => {
-    closed.current = selected;
-    setSelected(null);
+    const before = opened.current;
+    opened.current = side;
+    if (side?.kind === "visit") aside.current?.querySelector<HTMLElement>("h2")?.focus();
+    // when the calendar has drawn its visits again
+    if (side === null && before !== null)
+      setTimeout(() => (before.kind === "visit" ? focusVisit(before.id) : search()?.focus()));
+  }, [side]);
+  const close = (): void => setSide(null);
+  const show = (row: Appointment): void => {
+    setDate(dateAt(row.start, zone));
+    setSide({ kind: "visit", id: row.id });
+  };
+  const booked = (row: Appointment): void => {
+    setDate(dateAt(row.start, zone));
+    close();
   };
   useKey("Escape", () => {
     if (proposal !== null) setProposal(null);
-    else if (selected !== null) close();
+    else if (side !== null) close();
   });
+  useKey("/", (event) => {
+    if (event.target instanceof Element && event.target.matches(TYPED)) return;
+    event.preventDefault();
+    search()?.focus();
+  });
+  const place = side !== null && side.kind !== "visit" ? side.place : null;
   return (
     <>
-      <Head session={session} name={world.me.name} />
+      <Head session={session} name={world.me.name}>
+        <PatientSearch
+          hub={hub}
+          id={SEARCH}
+          autoFocus={!narrow}
+          onPatient={(patient) => {
+            people.take(patient);
+            setSide({ kind: "patient", id: patient.id, place });
+          }}
+          onNew={(name) => setSide({ kind: "new", name, place })}
+        />
+      </Head>
       <main class="wide-column">
         <div class="desk">
           <section class="desk-main" aria-label={t("tab.calendar")}>
@@ -114,8 +141,14 @@ export function Board({
               selected={selected}
               flashing={flashing}
               ghost={proposal}
-              onSelect={setSelected}
-              onEmpty={() => {}}
+              onSelect={(id) => setSide({ kind: "visit", id })}
+              onEmpty={(at) =>
+                setSide(
+                  side && side.kind !== "visit"
+                    ? { ...side, place: at }
+                    : { kind: "gap", place: at },
+                )
+              }
               onMove={(moving, place) => propose({ row: moving, place })}
             />
             {proposal && (
@@ -127,16 +160,17 @@ export function Board({
               />
             )}
           </section>
-          {row && (
-            <aside ref={side} class="panel side card" aria-label={t("panel.title")}>
-              <Panel
-                key={row.id}
-                clinic={world}
-                row={row}
-                dentists={dentists}
+          {side && (
+            <aside ref={aside} class="panel side card" aria-label={t(TITLES[side.kind])}>
+              <SidePanel
+                world={world}
+                side={side}
+                onSide={setSide}
                 onMove={(moving, start, dentistId) =>
                   propose({ row: moving, place: { start, dentistId } })
                 }
+                onVisit={show}
+                onBooked={booked}
                 onClose={close}
               />
             </aside>

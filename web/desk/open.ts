@@ -1,7 +1,7 @@
 /** When dentists work, as the desk draws it: wall times of the practice. Pure. */
 
 import { gapsOf, windowsOn } from "../dentist/hours-model";
-import type { Appointment, Availability, Closure, Interval, Window } from "../sdk/index";
+import type { Appointment, Availability, Closure, Interval, Slot, Window } from "../sdk/index";
 import { earlier, instantOf, later, plusDays, startOfDay, wallTime } from "../shared/instants";
 
 /** The open intervals of a dentist on a date of the practice, as instants, in order. */
@@ -79,6 +79,21 @@ export function doubts(
     ...(inside ? [] : (["closed"] as const)),
     ...(taken ? (["taken"] as const) : []),
   ];
+}
+
+/** The first free times, one for each half of a dentist's day, so that there is a choice. */
+export function spread(slots: readonly Slot[], count: number, zone: string): Slot[] {
+  const halves = new Map<string, Slot>();
+  for (const slot of slots) {
+    const wall = wallTime(slot.start, zone);
+    const half = `${slot.dentist_id} ${wall.slice(0, 10)} ${wall.slice(11) < "12:00"}`;
+    if (!halves.has(half)) halves.set(half, slot);
+  }
+  const chosen = [...halves.values()].slice(0, count);
+  const others = slots.filter((each) => !chosen.includes(each));
+  return [...chosen, ...others.slice(0, count - chosen.length)].sort((a, b) =>
+    a.start.localeCompare(b.start),
+  );
 }
 
 const OCCUPYING: ReadonlySet<Appointment["status"]> = new Set([

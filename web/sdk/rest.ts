@@ -175,6 +175,18 @@ export class RestClient {
     return this.pages("/api/appointments", { limit: 200, ...filters }, each, signal);
   }
 
+  /** Of one patient: those to come and the latest of the past, the latest first. */
+  visitsOf(
+    patientId: string,
+    status: readonly Status[],
+    signal?: AbortSignal,
+  ): Promise<Page<Appointment>> {
+    return this.request("GET", "/api/appointments", {
+      query: { patient_id: patientId, status, sort: "-start", limit: 50 },
+      ...(signal && { signal }),
+    });
+  }
+
   history(id: string): Promise<{ data: HistoryEntry[] }> {
     return this.request("GET", `/api/appointments/${id}/history`);
   }
@@ -216,6 +228,11 @@ export class RestClient {
 
   slots(query: SlotQuery, each: (page: SlotPage) => void, signal?: AbortSignal): Promise<void> {
     return this.pages("/api/slots", { limit: 200, ...query }, each, signal);
+  }
+
+  /** The first page only, for the next free times. */
+  firstSlots(query: SlotQuery, signal?: AbortSignal): Promise<SlotPage> {
+    return this.request("GET", "/api/slots", { query: { ...query }, ...(signal && { signal }) });
   }
 
   // --- schedules ---

@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
-import { closedOn, doubts, openOn, shownTimes } from "../desk/open";
+import { closedOn, doubts, openOn, shownTimes, spread } from "../desk/open";
 import type { Appointment, Availability } from "../sdk/index";
+import { slot } from "./support";
 
 const MONDAY = "2027-03-08";
 const SCHEDULE: Availability = {
@@ -62,4 +63,16 @@ it("a place is doubted for the past, closed time and other visits, and not for i
   expect(doubts(place, open, [row("09:15", "10:00")], now)).toEqual(["taken"]);
   expect(doubts(place, open, [row("09:15", "10:00", "no_show")], now)).toEqual([]);
   expect(doubts({ ...place, id: "09:15" }, open, [row("09:15", "10:00")], now)).toEqual([]);
+});
+
+it("the next free times are spread over dentists and halves of days, the first one first", () => {
+  const slots = ["07:00", "07:15", "07:30", "11:30", "11:45"].flatMap((clock) =>
+    ["d", "e"].map((dentist) => slot(clock, clock, dentist)),
+  );
+  const shown = (count: number): string[] =>
+    spread(slots, count, "Europe/Berlin").map(
+      (each) => `${each.dentist_id} ${each.start.slice(11, 16)}`,
+    );
+  expect(shown(4)).toEqual(["d 07:00", "e 07:00", "d 11:30", "e 11:30"]);
+  expect(shown(5)).toEqual(["d 07:00", "e 07:00", "d 07:15", "d 11:30", "e 11:30"]);
 });
