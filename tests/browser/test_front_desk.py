@@ -1,10 +1,14 @@
 """What the front desk does: the practice's day, and moves that are proposed and undone."""
 
+from pathlib import Path
+
 from playwright.async_api import expect
 
 from tests.browser.windows import Windows
 from tests.support.clinic import Clinic
 from tests.support.eventually import eventually
+from tests.support.mail_server import ENABLED, mail_server
+from tests.support.running import Template, clinic_on
 
 
 async def test_a_column_for_each_dentist_shows_changes_of_others_at_once(
@@ -86,3 +90,29 @@ async def test_a_status_is_undone_from_the_message(clinic: Clinic, windows: Wind
     await desk.page.keyboard.press("Escape")
     await expect(desk.panel).to_have_count(0)
     await expect(desk.event(patient)).to_be_focused()
+
+
+async def test_a_visit_shows_what_became_of_its_messages(
+    template: Template, tmp_path: Path, windows: Windows
+) -> None:
+    async with (
+        mail_server() as server,
+        clinic_on(template, tmp_path, messages=ENABLED, mail=server.settings()) as clinic,
+    ):
+        patient, address = clinic.patients[0], "patient-0@example.org"
+        server.refused[address] = "550 no such mailbox"
+        await clinic.book(patient, "15:00")
+        desk = await windows.desk(clinic, clinic.staff[0])
+        await desk.turn()
+        await desk.select(patient)
+        messages = desk.panel.locator(".messages")
+        await expect(messages).to_contain_text("Confirmation: not sent: the address does not exist")
+        await expect(messages).to_contain_text("Please call the patient.")
+
+        server.refused.clear()
+        await messages.get_by_role("button", name="Send again").click()
+        await expect(messages.locator("li").first).to_contain_text("accepted by the mail server")
+        await expect(messages.get_by_role("button")).to_have_count(0)
+
+        await desk.panel.get_by_role("button", name="Cancel the appointment").click()
+        await expect(desk.panel).to_contain_text("Whether the patient of 15:00 gets a message")

@@ -11,6 +11,7 @@ import { offerUndo } from "../shared/undo";
 import { clock, fullDay, instantOf, span, wallTime, zoneName } from "../shared/zones";
 import type { Visits } from "./clinic";
 import { History } from "./history";
+import { Messages } from "./messages";
 
 /** The arrows of the state machine that staff may take, the usual one first. */
 type Step = "arrived" | "checked_in" | "completed" | "no_show" | "confirmed";
@@ -143,6 +144,7 @@ export function Panel({ clinic, row, onMove, onClose, dentists = [], children }:
       {row.status === "cancelled" && row.cancel_reason && (
         <p class="muted">{t(`reason.${row.cancel_reason}`)}</p>
       )}
+      <Messages key={row.id} clinic={clinic} id={row.id} version={row.version} />
       <History clinic={clinic} id={row.id} version={row.version} />
     </div>
   );

@@ -11,6 +11,7 @@ import type {
   ChannelPosition,
   HubEvent,
   Interval,
+  Message,
   Page,
   Status,
 } from "./types.js";
@@ -43,6 +44,8 @@ export interface AppointmentNews {
 export class AppointmentList {
   readonly rows = new Observable<readonly Appointment[]>([]);
   readonly loaded = new Observable(false);
+  /** The last message about a visit of which something became known; for its practice. */
+  readonly message = new Observable<Message | null>(null);
   readonly #rows = new Rows<Appointment>();
   readonly #seen = new Set<string>();
   readonly #expected = new Set<string>();
@@ -189,7 +192,8 @@ export class AppointmentList {
   }
 
   #receive(event: HubEvent): void {
-    if (!OF_ROWS.test(event.type)) return; // messages about a visit are in its channel, too
+    if (event.type.startsWith("message.")) this.message.set(event.data as Message);
+    if (!OF_ROWS.test(event.type)) return;
     const sent = event.data as Appointment;
     if (sent.id === undefined) return;
     const movedAway = event.type === "appointment.moved_away"; // it has the id and version only

@@ -13,6 +13,7 @@ import type {
   ErrorBody,
   HistoryEntry,
   LookupResult,
+  Message,
   Page,
   Practice,
   PracticePatient,
@@ -23,6 +24,8 @@ import type {
   SlotPage,
   Status,
 } from "./types.js";
+
+const MESSAGES = 20;
 
 type Value = string | number | boolean | null | undefined;
 export type Query = Record<string, Value | readonly string[]>;
@@ -189,6 +192,17 @@ export class RestClient {
 
   history(id: string): Promise<{ data: HistoryEntry[] }> {
     return this.request("GET", `/api/appointments/${id}/history`);
+  }
+
+  /** The latest messages about a visit to its patient, the newest first; for its practice. */
+  messages(appointmentId: string): Promise<Page<Message>> {
+    const query = { appointment_id: appointmentId, limit: MESSAGES };
+    return this.request("GET", "/api/messages", { query });
+  }
+
+  /** Sends a message once more, as a new one. */
+  resend(messageId: string): Promise<Message> {
+    return this.request("POST", `/api/messages/${messageId}/resend`);
   }
 
   book(booking: NewBooking): Promise<Appointment> {

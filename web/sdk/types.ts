@@ -39,6 +39,8 @@ export interface Consents {
 export type Slot = Schemas["Slot"];
 export type Interval = Schemas["Interval"];
 export type HistoryEntry = Schemas["HistoryEntry"];
+/** What became of a message to a patient about a visit. */
+export type Message = Schemas["Message"];
 export type Window = { start: string; end: string };
 export type Weekday =
   | "monday"
