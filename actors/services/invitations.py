@@ -105,6 +105,9 @@ class Invitations:
         person = await self._directory.current(found.profile_id)
         if not person.active or person.role is not found.role:
             raise InvalidToken("the invited person is not active any more")
+        place = found.practice_id if found.role is Role.PATIENT else None
+        if place and await self._practices.is_shared(place, PatientId(person.id)):
+            raise InvalidToken("others rely on the invited patient meanwhile")
         return found, person
 
     async def _invited(self, by: Principal, new: NewInvitation) -> Profile | None:
@@ -120,16 +123,20 @@ class Invitations:
         person = await self._directory.current(ProfileId(new.profile_id))
         if by.role is Role.STAFF:
             await self._check_patient(by, person)
-        elif person.role is Role.PATIENT:
-            raise Forbidden("A patient is invited by the front desk of their practice")
         if not person.active:
             raise ValidationFailed.of("profile_id", "is not active any more")
         return person
 
     async def _check_patient(self, by: Principal, person: Profile) -> None:
-        """Raise NotFound unless it is a patient of the front desk's practice."""
+        """Raise NotFound unless it is a patient of the front desk's practice.
+
+        Raises Forbidden if others rely on the patient's record, too: who has the invitation sees
+        what the patient sees, at all practices.
+        """
         is_patient = person.role is Role.PATIENT and by.practice is not None
         if not is_patient or by.practice is None:
             raise NotFound("profile")
         if not await self._practices.has_patient(by.practice, PatientId(person.id)):
             raise NotFound("profile")
+        if await self._practices.is_shared(by.practice, PatientId(person.id)):
+            raise Forbidden("A patient of several practices is invited by an administrator")

@@ -138,7 +138,6 @@ async def test_who_may_invite_whom(world: SignInWorld) -> None:
         (desk, {"name": "Me as an admin"}, 400),
         (desk, {}, 400),
         (clinic.admin, {}, 400),
-        (clinic.admin, {"profile_id": patient.id}, 403),
         (clinic.admin, {"profile_id": dentist.id, "name": "x"}, 400),
         (clinic.api(dentist), {"profile_id": patient.id}, 403),
         (clinic.api(patient), {"profile_id": patient.id}, 403),
@@ -146,6 +145,21 @@ async def test_who_may_invite_whom(world: SignInWorld) -> None:
     ):
         assert (await api.post("/api/invitations", body)).status == status, body
     assert rows(clinic.database, "SELECT * FROM invitations") == []
+
+
+async def test_a_front_desk_invites_no_patient_of_another_practice(world: SignInWorld) -> None:
+    """Whoever had the invitation would see the visits at the other practice."""
+    clinic, patient = world.clinic, world.clinic.patients[0]
+    token = await invited(world, patient)
+    elsewhere, body = clinic.api(clinic.staff[1]), {"patient_id": patient.id}
+    await clinic.looked_up(elsewhere, patient.id)
+    linked = await elsewhere.post(f"/api/practices/{clinic.practices[1]}/patients", body)
+    assert linked.status == 200, linked.body
+    for desk in map(clinic.api, clinic.staff):
+        assert (await desk.post("/api/invitations", {"profile_id": patient.id})).status == 403
+    assert (await world.browser().post(OPTIONS, {"invitation": token})).status == 401
+    made = await clinic.admin.post("/api/invitations", {"profile_id": patient.id})
+    await enrolled(world.browser(), token_of(made.body))
 
 
 async def test_a_person_who_left_is_not_signed_in(world: SignInWorld) -> None:
