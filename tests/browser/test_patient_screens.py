@@ -31,7 +31,8 @@ async def test_a_time_is_found_held_booked_and_put_into_another_calendar(
     file = (await (await downloading.value).path()).read_bytes().decode()
     start = clinic.at("13:00").replace("-", "").replace(":", "")
     assert f"DTSTART:{start}\r\n" in file
-    assert "SUMMARY:cleaning · Dentist 0" in file
+    assert "SUMMARY:Appointment at First practice\r\n" in file
+    assert "METHOD:REQUEST\r\n" in file
     await phone.button("My appointments").last.click()
     await expect(phone.page.get_by_text("Coming with a small child")).to_be_visible()
     page = (await clinic.api(person).get("/api/appointments")).body
@@ -58,6 +59,11 @@ async def test_an_appointment_is_moved_and_then_cancelled(clinic: Clinic, window
     await phone.button("Cancel it").click()
 
     await expect(phone.page.get_by_text("You have no appointments ahead.")).to_be_visible()
+    await phone.page.get_by_text("Earlier and cancelled").click()
+    async with phone.page.expect_download() as downloading:
+        await phone.card(booked["id"]).get_by_role("button", name="Add to calendar").click()
+    file = (await (await downloading.value).path()).read_bytes().decode()
+    assert "METHOD:CANCEL\r\n" in file, "calendars remove their entry"
     cancelled = {"status": "cancelled", "cancel_reason": "patient_ill"}  # shown before it is so
     assert await eventually(lambda: clinic.shows(person, booked["id"], **cancelled), 5.0)
     await phone.page.get_by_text("Earlier and cancelled").click()

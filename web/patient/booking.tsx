@@ -12,8 +12,8 @@ import { Dialog } from "../shared/dialog";
 import { useCommand, useNow, useValue } from "../shared/hooks";
 import { t } from "../shared/i18n";
 import { Icon } from "../shared/icons";
-import { download } from "../shared/ics";
 import { clock, day, fullDay, span, zoneName, zoneOf } from "../shared/zones";
+import { CalendarButton } from "./calendar-button";
 import type { World } from "./world";
 
 type Time = Pick<Slot, "start" | "end" | "dentist_id" | "appointment_type_id">;
@@ -256,25 +256,11 @@ function Booked({ row, world, onClose }: { row: Appointment; world: World; onClo
         <Icon name="check" /> {t("booked.text")}
       </p>
       <div class="actions">
-        <button type="button" class="secondary" onClick={() => download(entryOf(row, world))}>
-          <Icon name="download" /> {t("ics")}
-        </button>
+        <CalendarButton world={world} id={row.id} look="secondary" />
         <button type="button" class="primary" onClick={onClose}>
           {t("booked.done")}
         </button>
       </div>
     </div>
   );
-}
-
-export function entryOf(row: Appointment, world: World): Parameters<typeof download>[0] {
-  const type = world.types.find((each) => each.id === row.appointment_type_id);
-  return {
-    id: row.id,
-    version: row.version,
-    start: row.start,
-    end: row.end,
-    summary: [type?.name, row.dentist.name].filter(Boolean).join(" · "),
-    ...(row.notes ? { description: row.notes } : {}),
-  };
 }

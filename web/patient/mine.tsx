@@ -3,10 +3,8 @@ import type { Appointment, CancelReason } from "../sdk/index";
 import { Dialog } from "../shared/dialog";
 import { useCommand, useNow, useValue } from "../shared/hooks";
 import { t } from "../shared/i18n";
-import { Icon } from "../shared/icons";
-import { download } from "../shared/ics";
 import { dateAt, dateWords, longDay, span, zoneName, zoneOf } from "../shared/zones";
-import { entryOf } from "./booking";
+import { CalendarButton } from "./calendar-button";
 import type { World } from "./world";
 
 const PAST_SHOWN = 10;
@@ -133,9 +131,12 @@ function Card({
               {t("mine.cancel")}
             </button>
           )}
-          <button type="button" class="quiet" onClick={() => download(entryOf(row, world))}>
-            <Icon name="download" /> {t("ics")}
-          </button>
+          <CalendarButton world={world} id={row.id} look="quiet" />
+        </div>
+      )}
+      {!onMove && row.status === "cancelled" && (
+        <div class="card-actions">
+          <CalendarButton world={world} id={row.id} look="quiet" />
         </div>
       )}
     </li>

@@ -33,6 +33,8 @@ export type Query = Record<string, Value | readonly string[]>;
 export interface RequestOptions {
   query?: Query;
   body?: unknown;
+  /** The response is a text, and no JSON. */
+  text?: boolean;
   /** For `If-Match`: the version that the resource must still have. */
   version?: number | undefined;
   signal?: AbortSignal;
@@ -141,7 +143,7 @@ export class RestClient {
       throw new ConnectionLost(`${method} ${path}`);
     }
     this.#compareClocks(response.headers.get("Date"));
-    if (response.ok) return (text === "" ? null : JSON.parse(text)) as T;
+    if (response.ok) return (options.text ? text : text === "" ? null : JSON.parse(text)) as T;
     throw new HubError(errorBody(text), response.status, retryAfterMs(response));
   }
 
@@ -192,6 +194,11 @@ export class RestClient {
 
   history(id: string): Promise<{ data: HistoryEntry[] }> {
     return this.request("GET", `/api/appointments/${id}/history`);
+  }
+
+  /** A visit as a calendar file, with which calendars keep one entry; cancelled ones too. */
+  calendarFile(id: string): Promise<string> {
+    return this.request("GET", `/api/appointments/${id}/calendar.ics`, { text: true });
   }
 
   /** The latest messages about a visit to its patient, the newest first; for its practice. */
