@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from actors.calendar.calendar_actor import CalendarActor
+from actors.services.mail_codes import MailCodes
 from actors.services.passkeys import Passkeys
 from actors.services.services import Services
 from api.app import create_app
@@ -24,10 +25,11 @@ from api.realtime.sse.streams import EventStreams
 from api.realtime.supabase import Supabase
 from api.rest.commands import COMMANDS
 from api.sign_in.authenticators import WebAuthn
-from api.sign_in.deps import SIGN_IN_BURST, SIGN_IN_RATE_PER_S, SignInDeps
+from api.sign_in.deps import CODES_PER_HOUR, SIGN_IN_BURST, SIGN_IN_RATE_PER_S, SignInDeps
 from hub.bootstrap_core import Base, Core
 from hub.chat import chat_deps
 from hub.messages.mailbox_page import mailbox_routes
+from hub.sign_in_letter import SignInLetter
 from hub.telemetry.figures import CALENDARS_SHOWN, About, Figures, Load, busiest_first
 from hub.telemetry.health import Health
 from hub.telemetry.metrics import CalendarFigures, Gauges
@@ -95,6 +97,7 @@ def _sign_in_deps(core: Core, services: Services) -> SignInDeps | None:
         issuer=core.issuer,
         sign_ins=services.sign_ins,
         webauthn=webauthn,
+        mail_codes=_mail_codes(base, services),
         passkeys=Passkeys(
             base.store.passkeys,
             base.store.accounts,
@@ -109,6 +112,24 @@ def _sign_in_deps(core: Core, services: Services) -> SignInDeps | None:
             burst=SIGN_IN_BURST,
             monotonic=base.clock.monotonic,
         ),
+    )
+
+
+def _mail_codes(base: Base, services: Services) -> MailCodes | None:
+    config = base.config
+    if not config.sign_in.email_codes:
+        return None
+    return MailCodes(
+        base.store.mail_codes,
+        services.sign_ins,
+        SignInLetter(config.server.public_url, config.messages.language),
+        RateLimiter(
+            rate_per_s=CODES_PER_HOUR / 3_600,
+            burst=CODES_PER_HOUR,
+            monotonic=base.clock.monotonic,
+        ),
+        base.clock,
+        base.new_id,
     )
 
 

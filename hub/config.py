@@ -65,6 +65,9 @@ class Config:
                 "sms.account needs messages.sms_regions, the countries to whose numbers text"
                 ' messages are sent, e.g. ["AT", "DE"]'
             )
+        codes = self.sign_in.enabled and self.sign_in.email_codes
+        if codes and not (self.messages.enabled and self.mail.is_set):
+            raise ConfigError("sign_in.email_codes needs messages.enabled and [mail]")
         if self.sign_in.enabled and not self.server.public_url:
             raise ConfigError(
                 "sign_in.enabled needs server.public_url, the address of the hub for browsers,"

@@ -22,6 +22,7 @@ from actors.ports.rendering import Render
 from actors.ports.sign_in import (
     AccountStore,
     InvitationStore,
+    MailCodeStore,
     PasskeyStore,
     SessionStore,
     SigningKeyStore,
@@ -44,7 +45,7 @@ from store.repositories.sign_in import (
     SessionRepository,
     SigningKeyRepository,
 )
-from store.repositories.ways_in import InvitationRepository, PasskeyRepository
+from store.repositories.ways_in import InvitationRepository, MailCodeRepository, PasskeyRepository
 from store.repositories.webhooks import WebhookRepository
 from store.settings import DatabaseSettings
 from store.sql.prepared import once
@@ -80,6 +81,7 @@ class Store:
     accounts: AccountStore
     invitations: InvitationStore
     passkeys: PasskeyStore
+    mail_codes: MailCodeStore
     signing_keys: SigningKeyStore
     retention: RetentionRepository
     stats: WriterStats
@@ -155,6 +157,7 @@ async def open_store(
             accounts=AccountRepository(writer, readers, sql),
             invitations=InvitationRepository(writer, readers, sql),
             passkeys=PasskeyRepository(writer, sql),
+            mail_codes=MailCodeRepository(writer, readers, sql),
             signing_keys=SigningKeyRepository(writer, sql),
             retention=RetentionRepository(writer, sql),
             stats=writing.stats,

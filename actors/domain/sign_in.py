@@ -42,6 +42,12 @@ CEREMONY_LIFE: Final = timedelta(minutes=5)
 """How long a browser may take between the options of a passkey and its answer."""
 
 
+CODE_LIFE: Final = timedelta(minutes=10)
+CODE_TRIES: Final = 5
+WRONG_CODES_A_DAY: Final = 20
+"""Of one account; then only the mailed link works."""
+
+
 class SignInMethod(StrEnum):
     """How a session began."""
 
@@ -147,6 +153,58 @@ class Ceremony:
     """Whose passkey is made; ``None``: anybody's passkey is asked for."""
     invitation_id: InvitationId | None = None
     expires_at: datetime
+
+
+@value
+class MailCode:
+    """A code and a link that were sent by mail; they work in the browser that asked for them."""
+
+    handle_hash: str
+    """Of the browser's cookie."""
+    account_id: AccountId | None = None
+    """``None``: nobody signs in with the address, and nothing was sent."""
+    code_hash: str
+    """Of the handle and the code, so that who reads it cannot try all codes."""
+    link_hash: str
+    tries: int = 0
+    """Wrong codes."""
+    expires_at: datetime
+
+
+@value
+class WrongCodes:
+    """Wrong codes that were entered for an account, within a day."""
+
+    account_id: AccountId
+    since: datetime
+    count: int
+
+    def counted(self, now: datetime) -> "WrongCodes":
+        if now - self.since >= timedelta(days=1):
+            return WrongCodes(account_id=self.account_id, since=now, count=1)
+        return replace(self, count=self.count + 1)
+
+    def is_too_many(self, now: datetime) -> bool:
+        return now - self.since < timedelta(days=1) and self.count >= WRONG_CODES_A_DAY
+
+
+def is_right(known: MailCode, wrong: WrongCodes | None, sent: "CodeAttempt", now: datetime) -> bool:
+    """Whether the code or link signs in. A code needs tries that are left."""
+    if known.account_id is None or now >= known.expires_at:
+        return False
+    if sent.link_hash is not None:
+        return hmac.compare_digest(sent.link_hash, known.link_hash)
+    if known.tries >= CODE_TRIES or (wrong is not None and wrong.is_too_many(now)):
+        return False
+    return hmac.compare_digest(sent.code_hash or "", known.code_hash)
+
+
+@value
+class CodeAttempt:
+    """A code, or the token of a link, hashed."""
+
+    code_hash: str | None = None
+    link_hash: str | None = None
 
 
 @value

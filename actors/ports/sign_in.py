@@ -5,13 +5,17 @@ from datetime import datetime
 from typing import Protocol
 
 from actors.domain.ids import ProfileId
+from actors.domain.message import Message
 from actors.domain.principal import Principal
+from actors.domain.profile import Profile
 from actors.domain.sign_in import (
     Account,
     AccountId,
     Ceremony,
+    CodeAttempt,
     Invitation,
     InvitationId,
+    MailCode,
     Passkey,
     Renewal,
     Session,
@@ -127,6 +131,32 @@ class Acceptance:
     """Whether the account is; it then gets the identity of the person."""
     passkey: Passkey
     at: datetime
+
+
+class MailCodeStore(Protocol):
+    """Writes are audited. Raises CommitFailure."""
+
+    async def patients_with(self, email: str) -> Sequence[tuple[Account, Profile]]:
+        """Active patients with an account and this e-mail address in any case; at most 2."""
+        ...
+
+    async def send(
+        self,
+        code: MailCode,
+        account: Account | None,
+        message: Message | None,
+        *,
+        request_id: str,
+        now: datetime,
+    ) -> None:
+        """Store a code and queue its message, in one commit."""
+        ...
+
+    async def check(
+        self, handle_hash: str, sent: CodeAttempt, *, request_id: str, now: datetime
+    ) -> Account | None:
+        """The account of a right code or link, which is used up then; else it is counted."""
+        ...
 
 
 class PasskeyStore(Protocol):

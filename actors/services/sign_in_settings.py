@@ -8,6 +8,8 @@ from actors.bounds import Positive
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SignInSettings:
     enabled: bool = False
+    email_codes: bool = False
+    """Whether patients who have an account sign in with codes that are sent by mail."""
     idle_hours: Positive = 24.0
     session_days: Positive = 30.0
     key_days: Positive = 30.0

@@ -14,6 +14,12 @@ const TEXTS = {
     cancelled: "No passkey was used. Please try again.",
     refused: "That passkey is not known here, or is not valid any more.",
     over: "This invitation has been used or has ended. Ask for a new one.",
+    email: "Or get a code by e-mail. Your address:",
+    send: "Send a code",
+    sent: "If patients sign in with this address, a code is on its way. It is valid for ten minutes.",
+    code: "Code of six digits",
+    check: "Sign in",
+    wrong: "The code is wrong, or not valid any more. The link in the mail may still work.",
     failed: "That did not work. Please try again in a moment.",
   },
   de: {
@@ -28,6 +34,12 @@ const TEXTS = {
     cancelled: "Es wurde kein Passkey verwendet. Bitte versuchen Sie es noch einmal.",
     refused: "Dieser Passkey ist hier nicht bekannt oder nicht mehr gültig.",
     over: "Diese Einladung wurde schon verwendet oder ist abgelaufen. Bitten Sie um eine neue.",
+    email: "Oder per E-Mail-Code. Ihre Adresse:",
+    send: "Code senden",
+    sent: "Falls sich mit dieser Adresse jemand anmeldet, ist ein Code unterwegs. Er gilt zehn Minuten.",
+    code: "Code aus sechs Ziffern",
+    check: "Anmelden",
+    wrong: "Der Code ist falsch oder nicht mehr gültig. Der Link in der E-Mail gilt vielleicht noch.",
     failed: "Das hat nicht geklappt. Bitte versuchen Sie es gleich noch einmal.",
   },
 };
@@ -40,7 +52,7 @@ const ALLOWED = new Set(["/patient", "/dentist", "/desk", "/status", "/chat"]);
 
 const button = document.getElementById("passkey");
 const message = document.getElementById("message");
-const invitation = takeInvitation();
+const { invitation, link } = takeFragment();
 
 document.documentElement.lang = language;
 document.title = `${text.title} · Chairside`;
@@ -53,26 +65,72 @@ if (!window.PublicKeyCredential) {
   message.textContent = text.unsupported;
 }
 
-/** The invitation leaves the address and the history at once. */
-function takeInvitation() {
-  const found = new URLSearchParams(location.hash.slice(1)).get("invitation");
-  if (found) history.replaceState(null, "", location.pathname + location.search);
-  return found;
+const mail = document.getElementById("mail");
+const enter = document.getElementById("enter");
+for (const [id, shown] of [
+  ["email-label", text.email],
+  ["send", text.send],
+  ["sent", text.sent],
+  ["code-label", text.code],
+  ["check", text.check],
+])
+  document.getElementById(id).textContent = shown;
+mail.addEventListener("submit", (event) => {
+  event.preventDefault();
+  const email = document.getElementById("email").value;
+  void attempt(document.getElementById("send"), text.failed, async () => {
+    await post("/sign-in/code", { email });
+    mail.hidden = true;
+    enter.hidden = false;
+    document.getElementById("code").focus();
+  });
+});
+enter.addEventListener("submit", (event) => {
+  event.preventDefault();
+  void verify({ code: document.getElementById("code").value });
+});
+if (link) void verify({ link });
+else if (!invitation) void offerMail();
+
+/** What a link brought leaves the address and the history at once. */
+function takeFragment() {
+  const found = new URLSearchParams(location.hash.slice(1));
+  if (location.hash) history.replaceState(null, "", location.pathname + location.search);
+  return { invitation: found.get("invitation"), link: found.get("link") };
+}
+
+async function offerMail() {
+  const response = await fetch("/sign-in/ways");
+  mail.hidden = !(response.ok && (await response.json()).code);
 }
 
 async function signIn() {
-  button.disabled = true;
-  message.textContent = "";
-  try {
+  await attempt(button, invitation ? text.over : text.refused, async () => {
     const sent = invitation ? { invitation } : {};
     const options = await post("/sign-in/passkey/options", sent);
     const credential = await answered(options);
     const signedIn = await post("/sign-in/passkey/verify", { ...sent, credential });
     location.replace(placeOf(signedIn.role));
+  });
+}
+
+async function verify(body) {
+  await attempt(document.getElementById("check"), text.wrong, async () => {
+    const signedIn = await post("/sign-in/verify", body);
+    location.replace(placeOf(signedIn.role));
+  });
+}
+
+/** `refused`: what a 401 means. */
+async function attempt(control, refused, work) {
+  control.disabled = true;
+  message.textContent = "";
+  try {
+    await work();
   } catch (error) {
-    message.textContent = reason(error);
-    button.disabled = false;
-    button.focus();
+    message.textContent = reason(error, refused);
+  } finally {
+    control.disabled = false;
   }
 }
 
@@ -81,10 +139,9 @@ function placeOf(role) {
   return ALLOWED.has(wanted) ? wanted : PLACES[role];
 }
 
-function reason(error) {
+function reason(error, refused) {
   if (error instanceof DOMException) return text.cancelled;
-  if (error.status === 401) return invitation ? text.over : text.refused;
-  return text.failed;
+  return error.status === 401 ? refused : text.failed;
 }
 
 async function post(path, body) {

@@ -6,7 +6,7 @@ from typing import Final
 
 from marshmallow import fields
 
-from api.schemas.fields import Text
+from api.schemas.fields import Email, Text
 from api.schemas.strict import RequestSchema
 
 
@@ -30,5 +30,27 @@ class PasskeyAnswerSchema(RequestSchema[PasskeyAnswer]):
     invitation = Text(max_chars=100)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CodeWanted:
+    email: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CodeAnswer:
+    code: str | None = None
+    link: str | None = None
+
+
+class CodeWantedSchema(RequestSchema[CodeWanted]):
+    email = Email(required=True)
+
+
+class CodeAnswerSchema(RequestSchema[CodeAnswer]):
+    code = Text(max_chars=20)
+    link = Text(max_chars=100)
+
+
+CODE_WANTED: Final = CodeWantedSchema()
+CODE_ANSWER: Final = CodeAnswerSchema()
 PASSKEY_WANTED: Final = PasskeyWantedSchema()
 PASSKEY_ANSWER: Final = PasskeyAnswerSchema()

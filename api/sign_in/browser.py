@@ -11,13 +11,14 @@ from typing import Final
 from aiohttp import web
 
 from actors.domain.refusals import Forbidden, InvalidToken
-from actors.domain.sign_in import CEREMONY_LIFE
+from actors.domain.sign_in import CEREMONY_LIFE, CODE_LIFE
 from actors.services.sign_ins import SignedIn
 from api.http.forwarded import counted_as
 from api.sign_in.deps import SIGN_IN, SignInDeps
 
 SESSION: Final = "chairside-session"
 CEREMONY: Final = "chairside-sign-in"
+CODE: Final = "chairside-code"
 
 
 def admit(request: web.Request) -> SignInDeps:
@@ -70,6 +71,18 @@ def keep_ceremony(response: web.Response, deps: SignInDeps, cookie: str) -> None
 
 def drop_ceremony(response: web.Response, deps: SignInDeps) -> None:
     _set(response, deps, CEREMONY, "", max_age=0)
+
+
+def code_cookie(request: web.Request, deps: SignInDeps) -> str:
+    return _cookie(request, deps, CODE)
+
+
+def keep_code(response: web.Response, deps: SignInDeps, cookie: str) -> None:
+    _set(response, deps, CODE, cookie, max_age=int(CODE_LIFE.total_seconds()))
+
+
+def drop_code(response: web.Response, deps: SignInDeps) -> None:
+    _set(response, deps, CODE, "", max_age=0)
 
 
 def _prefixed(name: str, deps: SignInDeps) -> str:

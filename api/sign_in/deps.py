@@ -5,6 +5,7 @@ from typing import Final
 
 from aiohttp import web
 
+from actors.services.mail_codes import MailCodes
 from actors.services.passkeys import Passkeys
 from actors.services.sign_ins import SignIns
 from api.issuer import Issuer
@@ -13,6 +14,8 @@ from api.sign_in.authenticators import WebAuthn
 
 SIGN_IN_RATE_PER_S: Final = 5.0
 SIGN_IN_BURST: Final = 200
+CODES_PER_HOUR: Final = 20
+"""Mails to one account, by one node."""
 """Requests of one client address, behind which there may be a whole practice."""
 
 
@@ -24,6 +27,8 @@ class SignInDeps:
     sign_ins: SignIns
     passkeys: Passkeys
     webauthn: WebAuthn
+    mail_codes: MailCodes | None
+    """``None``: no codes are sent by mail."""
     limiter: RateLimiter
     """Of the requests of one client address."""
 

@@ -7,19 +7,22 @@ import orjson
 from aiohttp import web
 
 from actors.domain.refusals import InvalidToken
-from actors.domain.sign_in import TOKEN_LIFE
+from actors.domain.sign_in import CODE_LIFE, TOKEN_LIFE
 from actors.services.sign_ins import SignedIn
 from api.deps import DEPS
 from api.middleware import REQUEST_ID
 from api.rest.parser import load_body
 from api.rest.responses import json_response
-from api.schemas.sign_in import PASSKEY_ANSWER, PASSKEY_WANTED
+from api.schemas.sign_in import CODE_ANSWER, CODE_WANTED, PASSKEY_ANSWER, PASSKEY_WANTED
 from api.sign_in.browser import (
     admit,
     ceremony_cookie,
+    code_cookie,
     drop_ceremony,
+    drop_code,
     drop_session,
     keep_ceremony,
+    keep_code,
     keep_session,
     session_cookie,
 )
@@ -28,10 +31,13 @@ from api.sign_in.deps import SIGN_IN, SignInDeps
 
 def sign_in_routes() -> Iterator[web.RouteDef]:
     yield web.get("/.well-known/jwks.json", key_set)
+    yield web.get("/sign-in/ways", ways)
     yield web.post("/sign-in/token", token)
     yield web.post("/sign-in/passkey/options", passkey_options)
     yield web.post("/sign-in/passkey/verify", passkey_verify)
     yield web.post("/sign-in/sign-out", sign_out)
+    yield web.post("/sign-in/code", code)
+    yield web.post("/sign-in/verify", verify)
 
 
 def closed_routes() -> Iterator[web.RouteDef]:
@@ -67,6 +73,12 @@ async def sign_out(request: web.Request) -> web.Response:
     return response
 
 
+async def ways(request: web.Request) -> web.Response:
+    """Which ways in there are, for the page."""
+    offered = {"passkey": True, "code": request.app[SIGN_IN].mail_codes is not None}
+    return json_response(orjson.dumps(offered))
+
+
 async def passkey_options(request: web.Request) -> web.Response:
     """A challenge for the browser's authenticator; with an invitation, for a new passkey."""
     deps = admit(request)
@@ -91,6 +103,38 @@ async def passkey_verify(request: web.Request) -> web.Response:
     await _end_session(request, deps)
     response = signed_in_response(request, signed_in)
     drop_ceremony(response, deps)
+    return response
+
+
+async def code(request: web.Request) -> web.Response:
+    """Send a code and a link by mail. The answer is the same for every address."""
+    deps = admit(request)
+    if deps.mail_codes is None:
+        raise web.HTTPNotFound
+    wanted = await load_body(request, CODE_WANTED)
+    cookie = await deps.mail_codes.begin(wanted.email, request_id=request[REQUEST_ID])
+    life_s = int(CODE_LIFE.total_seconds())
+    response = json_response(orjson.dumps({"expires_in": life_s}), status=202)
+    keep_code(response, deps, cookie)
+    return response
+
+
+async def verify(request: web.Request) -> web.Response:
+    """Sign in with a mailed code or link, in the browser that asked for it."""
+    deps = admit(request)
+    if deps.mail_codes is None:
+        raise web.HTTPNotFound
+    answer = await load_body(request, CODE_ANSWER)
+    signed_in = await deps.mail_codes.finish(
+        code_cookie(request, deps),
+        code=answer.code,
+        link=answer.link,
+        device=request.headers.get("User-Agent", ""),
+        request_id=request[REQUEST_ID],
+    )
+    await _end_session(request, deps)
+    response = signed_in_response(request, signed_in)
+    drop_code(response, deps)
     return response
 
 

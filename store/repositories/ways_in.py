@@ -5,25 +5,33 @@ from datetime import datetime
 
 from sqlalchemy import select
 
-from actors.domain.principal import Principal
+from actors.domain.contact import email_key
+from actors.domain.issuers import HUB, HUB_SUBJECT_PREFIX
+from actors.domain.message import Message
+from actors.domain.principal import Principal, Role
+from actors.domain.profile import Profile
 from actors.domain.sign_in import (
     Account,
     Ceremony,
+    CodeAttempt,
     Invitation,
     InvitationId,
+    MailCode,
     Passkey,
     SessionId,
 )
 from actors.ports.sign_in import Acceptance
+from store.commit import mail_code_commit
 from store.commit import way_in_commit as commit
-from store.sql.codec import ACCOUNT, CEREMONY, INVITATION, PASSKEY
+from store.sql.codec import ACCOUNT, CEREMONY, INVITATION, PASSKEY, PROFILE
 from store.sql.prepared import Done, Plan, Rows, Statement, execute, once
-from store.sql.readers import Readers
-from store.sql.schema import invitations
+from store.sql.readers import Lookup, Readers
+from store.sql.schema import accounts, identities, invitations, profiles
 from store.sql.write_statements import WriteStatements
 from store.sql.writer import Writer, single_job, step_job
 
 _n = invitations.c
+_TWO_ARE_AMBIGUOUS = 2
 
 
 class InvitationRepository:
@@ -93,8 +101,56 @@ class PasskeyRepository:
         for statement in (
             self._sql.sign_in.forget_ceremonies,
             self._sql.sign_in.forget_invitations,
+            self._sql.sign_in.forget_mail_codes,
         ):
             await self._writer.run(step_job(once(statement, before=now)))
+
+
+class MailCodeRepository:
+    """Implements :class:`actors.ports.sign_in.MailCodeStore`."""
+
+    def __init__(self, writer: Writer, readers: Readers, sql: WriteStatements) -> None:
+        self._writer, self._readers, self._sql = writer, readers, sql
+
+    async def patients_with(self, email: str) -> Sequence[tuple[Account, Profile]]:
+        if (key := email_key(email)) is None:
+            return []
+        subject = HUB_SUBJECT_PREFIX + accounts.c.id
+        query = (
+            select(*PROFILE.columns, *ACCOUNT.columns)
+            .join_from(profiles, identities, identities.c.profile_id == profiles.c.id)
+            .join(accounts, identities.c.subject == subject)
+            .where(
+                identities.c.issuer == HUB,
+                profiles.c.email_key == key,
+                profiles.c.role == Role.PATIENT.value,
+                profiles.c.active,
+            )
+            .order_by(profiles.c.id)
+            .limit(_TWO_ARE_AMBIGUOUS)
+        )
+        async with self._readers.hub(Lookup(exact=email)) as connection:
+            found = list(await connection.execute(query))
+        width = len(PROFILE.columns)
+        return [(ACCOUNT.read(row[width:]), PROFILE.read(row)) for row in found]
+
+    async def send(
+        self,
+        code: MailCode,
+        account: Account | None,
+        message: Message | None,
+        *,
+        request_id: str,
+        now: datetime,
+    ) -> None:
+        plan = mail_code_commit.sending(code, account, message, request_id, now, self._sql)
+        await self._writer.run(single_job(plan))
+
+    async def check(
+        self, handle_hash: str, sent: CodeAttempt, *, request_id: str, now: datetime
+    ) -> Account | None:
+        plan = mail_code_commit.checking(handle_hash, sent, request_id, now, self._sql)
+        return await self._writer.run(single_job(plan))
 
 
 async def _read(writer: Writer, statement: Statement, **params: object) -> Rows:

@@ -30,9 +30,11 @@ from actors.domain.sign_in import (
     Account,
     Ceremony,
     Invitation,
+    MailCode,
     Passkey,
     Session,
     SessionSecrets,
+    WrongCodes,
 )
 from actors.domain.webhook import DeliveryProgress, Webhook
 from actors.ports.calendars import StoredReply
@@ -161,6 +163,8 @@ SESSION = RowMapper(Session, schema.sessions)
 SESSION_SECRETS = RowMapper(SessionSecrets, schema.session_secrets)
 INVITATION = RowMapper(Invitation, schema.invitations)
 PASSKEY = RowMapper(Passkey, schema.passkeys)
+MAIL_CODE = RowMapper(MailCode, schema.mail_codes)
+WRONG_CODES = RowMapper(WrongCodes, schema.wrong_codes)
 CEREMONY = RowMapper(Ceremony, schema.ceremonies)
 SIGNING_KEY = RowMapper(SigningKey, schema.signing_keys)
 DELIVERY = RowMapper(WebhookDelivery, schema.webhook_deliveries)

@@ -190,6 +190,27 @@ ceremonies = sa.Table(
     info={"dumped": False},
 )
 
+mail_codes = sa.Table(
+    "mail_codes",
+    metadata,
+    sa.Column("handle_hash", sa.Text, primary_key=True),
+    sa.Column("account_id", sa.Text, sa.ForeignKey("accounts.id")),
+    sa.Column("code_hash", sa.Text, nullable=False),
+    sa.Column("link_hash", sa.Text, nullable=False),
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("expires_at", Instant, nullable=False, index=True),
+    info={"dumped": False},
+)
+
+wrong_codes = sa.Table(
+    "wrong_codes",
+    metadata,
+    sa.Column("account_id", sa.Text, sa.ForeignKey("accounts.id"), primary_key=True),
+    sa.Column("since", Instant, nullable=False),
+    sa.Column("count", sa.Integer, nullable=False),
+    info={"dumped": False},
+)
+
 LINKED = "linked"
 """The ``source`` of a patient whom the hub knew before the practice."""
 

@@ -6,20 +6,24 @@ from store.sql.codec import (
     ACCOUNT,
     CEREMONY,
     INVITATION,
+    MAIL_CODE,
     PASSKEY,
     SESSION,
     SESSION_SECRETS,
     SIGNING_KEY,
+    WRONG_CODES,
 )
 from store.sql.prepared import NO_OFFSET, StatementSet, columns_of
 from store.sql.schema import (
     accounts,
     ceremonies,
     invitations,
+    mail_codes,
     passkeys,
     session_secrets,
     sessions,
     signing_keys,
+    wrong_codes,
 )
 
 NO_COUNT: sa.ColumnElement[int] = sa.literal_column("0")
@@ -34,6 +38,7 @@ class SignInStatements(StatementSet):
         self._accounts()
         self._sessions()
         self._invitations()
+        self._mail_codes()
         self._keys()
 
     def _accounts(self) -> None:
@@ -119,6 +124,28 @@ class SignInStatements(StatementSet):
         )
         self.forget_ceremonies = self._build(
             sa.delete(ceremonies).where(c.expires_at < sa.bindparam("before"))
+        )
+
+    def _mail_codes(self) -> None:
+        m, w = mail_codes.c, wrong_codes.c
+        self.insert_mail_code = self._build(sa.insert(mail_codes))
+        asked = m.handle_hash == sa.bindparam("handle")
+        finding = sa.select(*MAIL_CODE.columns).where(asked)
+        self.mail_code = self._build(finding.with_for_update())
+        self.try_mail_code = self._build(sa.update(mail_codes).where(asked), ["tries"])
+        self.drop_mail_code = self._build(sa.delete(mail_codes).where(asked))
+        self.forget_mail_codes = self._build(
+            sa.delete(mail_codes).where(m.expires_at < sa.bindparam("before"))
+        )
+        self.wrong_codes = self._build(
+            sa.select(*WRONG_CODES.columns).where(w.account_id == _ACCOUNT)
+        )
+        counting = self._upsert(wrong_codes)
+        self.count_wrong_code = self._build(
+            counting.on_conflict_do_update(
+                index_elements=[w.account_id],
+                set_={"since": counting.excluded.since, "count": counting.excluded["count"]},
+            )
         )
 
     def _keys(self) -> None:

@@ -193,6 +193,8 @@ RULES: Mapping[str, Rule] = {
     "invitations": Rule(rows=f"{_ROLE} = 'admin' OR practice_id = {_DESK}"),
     "passkeys": _no_one("id"),
     "ceremonies": _no_one("handle_hash"),
+    "mail_codes": _no_one("handle_hash"),
+    "wrong_codes": _no_one("account_id"),
     "session_secrets": _no_one("session_id"),
     "signing_keys": _no_one("id"),
     # The ids of events tell how much was written between two of them.

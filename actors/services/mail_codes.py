@@ -1,0 +1,128 @@
+"""Sign-in with a code or a link that is sent by mail, for patients who have an account.
+
+The answer is the same whether anybody has the address. Mail alone gives nobody the rights of
+staff, and no record that a patient has not signed in to before.
+"""
+
+import secrets
+from typing import Final, Protocol
+
+from actors.domain.message import Message, MessageChannel, MessageId, MessageKind
+from actors.domain.profile import Profile
+from actors.domain.refusals import InvalidToken, RateLimited, Unavailable
+from actors.domain.sign_in import (
+    CODE_LIFE,
+    SECRET_BYTES,
+    Account,
+    CodeAttempt,
+    MailCode,
+    SignInMethod,
+    hashed,
+    secret_of,
+    secret_text,
+)
+from actors.ports.clock import Clock, NewId
+from actors.ports.commits import CommitFailure
+from actors.ports.sign_in import MailCodeStore
+from actors.services.sign_ins import SignedIn, SignIns
+
+DIGITS: Final = 6
+
+
+class CodeLetter(Protocol):
+    def __call__(self, code: str, link: str, language: str | None) -> str:
+        """The content of a message with the code and the token of the link."""
+        ...
+
+
+class Allowance(Protocol):
+    """Counts mails to one account."""
+
+    def take(self, scope: str) -> None:
+        """Raises RateLimited."""
+        ...
+
+
+class MailCodes:
+    def __init__(
+        self,
+        store: MailCodeStore,
+        sign_ins: SignIns,
+        letter: CodeLetter,
+        allowance: Allowance,
+        clock: Clock,
+        new_id: NewId,
+    ) -> None:
+        self._store, self._sign_ins, self._letter = store, sign_ins, letter
+        self._allowance, self._clock, self._new_id = allowance, clock, new_id
+
+    async def begin(self, email: str, *, request_id: str) -> str:
+        """Send a code to the address, if a patient signs in with it; the browser's cookie.
+
+        Nothing is sent to an address that several patients share, or that got many mails.
+        """
+        cookie, link = secrets.token_bytes(SECRET_BYTES), secrets.token_bytes(SECRET_BYTES)
+        digits, now = f"{secrets.randbelow(10**DIGITS):0{DIGITS}}", self._clock.now()
+        try:
+            found = await self._store.patients_with(email)
+            account, message = None, None
+            if len(found) == 1 and self._may_send(found[0][0]):
+                account, person = found[0]
+                message = self._message(person, digits, secret_text(link))
+            code = MailCode(
+                handle_hash=hashed(cookie),
+                account_id=account.id if account else None,
+                code_hash=_hashed_code(cookie, digits),
+                link_hash=hashed(link),
+                expires_at=now + CODE_LIFE,
+            )
+            await self._store.send(code, account, message, request_id=request_id, now=now)
+        except CommitFailure as error:
+            raise Unavailable from error
+        return secret_text(cookie)
+
+    async def finish(
+        self, cookie: str, *, code: str | None, link: str | None, device: str, request_id: str
+    ) -> SignedIn:
+        """Sign in with the code or the token of the link. Raises InvalidToken for all else."""
+        handle, token = secret_of(cookie), secret_of(link or "")
+        if handle is None:
+            raise InvalidToken("no code of this browser is open")
+        sent = CodeAttempt(
+            code_hash=_hashed_code(handle, code) if code else None,
+            link_hash=hashed(token) if token else None,
+        )
+        try:
+            now = self._clock.now()
+            account = await self._store.check(hashed(handle), sent, request_id=request_id, now=now)
+        except CommitFailure as error:
+            raise Unavailable from error
+        if account is None:
+            raise InvalidToken("the code is wrong, or not valid any more")
+        return await self._sign_ins.begin(
+            account, SignInMethod.CODE, device=device, request_id=request_id
+        )
+
+    def _may_send(self, account: Account) -> bool:
+        try:
+            self._allowance.take(account.id)
+        except RateLimited:
+            return False
+        return True
+
+    def _message(self, person: Profile, digits: str, link: str) -> Message:
+        now = self._clock.now()
+        return Message(
+            id=MessageId(self._new_id()),
+            kind=MessageKind.CODE,
+            channel=MessageChannel.EMAIL,
+            address=person.email,
+            content=self._letter(digits, link, person.language),
+            created_at=now,
+            expires_at=now + CODE_LIFE,
+            next_attempt_at=now,
+        )
+
+
+def _hashed_code(handle: bytes, code: str) -> str:
+    return hashed(handle + code.encode())
