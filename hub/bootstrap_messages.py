@@ -34,6 +34,7 @@ async def open_messages(base: Base) -> AsyncIterator[MessageSender | None]:
         clock=base.clock,
         timeout_s=max(config.mail.timeout_s, config.sms.timeout_s),
         connections=config.mail.connections,
+        on_attempt=base.metrics.message,
     )
     try:
         yield sender

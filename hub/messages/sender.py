@@ -68,9 +68,14 @@ class MessageSender:
         clock: Clock,
         timeout_s: float,
         connections: int,
+        on_attempt: Callable[[str, str], None],
     ) -> None:
-        """``timeout_s`` bounds each step with the mail server; an attempt takes a few of them."""
+        """``on_attempt`` is called with the channel and the outcome of each attempt.
+
+        ``timeout_s`` bounds each step with a server; an attempt takes a few of them.
+        """
         self._settings, self._queue, self._clock = settings, queue, clock
+        self._on_attempt = on_attempt
         self._letters, self._mail, self._texts = letters, mail, texts
         self._attempt_s = 3 * timeout_s
         self._claim = timedelta(seconds=2 * self._attempt_s)
@@ -159,6 +164,7 @@ class MessageSender:
         """Attempt a claimed message, and save what became of it."""
         try:
             outcome = await self._outcome(message)
+            self._on_attempt(str(message.channel), str(outcome.error or outcome.state))
             await self._saved(MessageSaved(before=message, after=outcome))
         finally:
             self._running -= 1

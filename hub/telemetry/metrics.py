@@ -121,6 +121,9 @@ class Metrics:
         self._webhooks_disabled = self._counter(
             "webhooks_disabled", "Webhooks that the hub gave up, by reason", ("reason",)
         )
+        self._messages = self._counter(
+            "messages", "Attempts to send a message, by channel and outcome", ("channel", "outcome")
+        )
         Gauge("chairside_up", "1 while the hub runs", registry=self._registry).set(1)
 
     def _counter(self, name: str, text: str, labels: Sequence[str] = ()) -> Counter:
@@ -169,6 +172,10 @@ class Metrics:
         for each in sent:
             self.latencies_ms.append(each.latency_ms)
             self._latency.observe(each.latency_ms / 1000)
+
+    def message(self, channel: str, outcome: str) -> None:
+        """``outcome`` is ``sent``, or why it was not."""
+        self._messages.labels(channel, outcome).inc()
 
     def slow_reader(self) -> None:
         self.totals.slow_readers += 1

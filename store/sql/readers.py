@@ -13,6 +13,7 @@ There are two ways to read, and the database itself enforces the difference:
     - the patients who have exactly this e-mail or phone, and who has looked them up;
     - calendars: rows, types, holds and stored replies of an actor;
     - events that are still to be published, and webhooks to be delivered;
+    - messages to be sent, and what they report: visits, patients, practices;
     - the consents of a patient for whom a chatbot acts;
     - the calendars with rows of a patient who is to be merged;
     - the ping.

@@ -104,6 +104,9 @@ async def test_one_refused_recipient_delays_no_other(mailing: Clinic, mails: Mai
     await mails.until(1)
     await states(mailing, "failed", "sent")
     assert stored(mailing)[0] == ("confirmation", "failed", "mailbox_unknown")
+    counted = (await mailing.admin.get("/metrics")).body
+    for outcome in ("sent", "mailbox_unknown"):
+        assert f'chairside_messages_total{{channel="email",outcome="{outcome}"}} 1.0' in counted
     assert mails.attempts == {MAIL_OF.format(0): 1, MAIL_OF.format(1): 1}
 
 
