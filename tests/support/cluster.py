@@ -12,7 +12,9 @@ import aiohttp
 from actors.calendar.settings import ActorSettings, ReservationSettings
 from actors.domain.ids import DentistId
 from actors.services.chatbot_settings import ChatbotSettings
+from actors.services.sign_in_settings import SignInSettings
 from api.auth import AuthSettings
+from api.http.settings import ServerSettings
 from hub.cluster.cluster import Cluster
 from hub.cluster.members.placement import place
 from hub.cluster.settings import ClusterSettings, RedisSettings
@@ -80,12 +82,18 @@ async def one_node(
     messages: MessageSettings | None = None,
     mail: MailSettings | None = None,
     consent: Literal["recorded", "assumed"] = "assumed",
+    public_url: str = "",
     **cluster: Any,
 ) -> AsyncIterator[ClusterNode]:
-    """``url``: another address of the database; ``limits``: more database settings."""
+    """``url``: another address of the database; ``limits``: more database settings.
+
+    People sign in at a hub that has a ``public_url``.
+    """
     config = Config(
         auth=AuthSettings(secret=SECRET),
         chatbot=ChatbotSettings(consent=consent),
+        server=ServerSettings(public_url=public_url),
+        sign_in=SignInSettings(enabled=bool(public_url)),
         database=DatabaseSettings(url=url or url_of(database), **(limits or {})),
         actors=ActorSettings(command_deadline_ms=deadline_ms),
         reservations=ReservationSettings(hold_seconds=hold_seconds),

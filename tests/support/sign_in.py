@@ -14,6 +14,7 @@ from actors.domain.principal import Role
 from actors.domain.sign_in import Account, AccountId, SignInMethod
 from actors.services.sign_in_settings import SignInSettings
 from api.http.settings import ServerSettings
+from hub.bootstrap import Hub
 from tests.support.api import Answer
 from tests.support.clinic import Clinic, Person
 from tests.support.running import Running, Template, config_for, running_hub
@@ -69,19 +70,21 @@ class SignInWorld:
 
     async def signed_in(self, person: Person | None) -> Browser:
         """A browser with a session of a new account of the person; ``None``: of an admin."""
-        hub = self.running.hub
-        role = Role(person.role) if person else Role.ADMIN
-        account = Account(
-            id=AccountId(hub.core.base.new_id()), role=role, created_at=hub.core.base.clock.now()
-        )
-        owner = ProfileId(person.id) if person else None
-        await hub.core.base.store.accounts.add(account, owner)
-        begun = await hub.services.sign_ins.begin(
-            account, SignInMethod.PASSKEY, device="Test", request_id="r"
-        )
         browser = self.browser()
-        browser.cookies[COOKIE] = begun.cookie
+        browser.cookies[COOKIE] = await begun(self.running.hub, person)
         return browser
+
+
+async def begun(hub: Hub, person: Person | None) -> str:
+    """The cookie of a new session."""
+    role = Role(person.role) if person else Role.ADMIN
+    base = hub.core.base
+    account = Account(id=AccountId(base.new_id()), role=role, created_at=base.clock.now())
+    await base.store.accounts.add(account, ProfileId(person.id) if person else None)
+    signed_in = await hub.services.sign_ins.begin(
+        account, SignInMethod.PASSKEY, device="Test", request_id="r"
+    )
+    return signed_in.cookie
 
 
 @asynccontextmanager
