@@ -1,6 +1,7 @@
 """``chairside invite``: prints a link with which a person begins to sign in."""
 
 import argparse
+from collections.abc import Sequence
 
 from actors.domain.ids import ProfileId, parse_id
 from actors.domain.principal import Principal, Role
@@ -45,8 +46,8 @@ def run(args: argparse.Namespace) -> int:
     if not config.sign_in.enabled:
         raise CliError("nobody signs in at this hub: set sign_in.enabled and server.public_url")
     log_only_warnings(config)
-    invitation, token = run_async(_invite(config, _wanted(args)))
-    url = f"{config.server.public_url}/sign-in#invitation={token}"
+    (made,) = run_async(invited(config, [_wanted(args)]))
+    invitation, url = made
     result = {"id": invitation.id, "role": str(invitation.role), "url": url}
     show(args, result, [url, "It works once, for 72 hours. Give it to nobody else."])
     return 0
@@ -60,8 +61,13 @@ def _wanted(args: argparse.Namespace) -> NewInvitation:
     return NewInvitation(profile_id=ProfileId(profile))
 
 
-async def _invite(config: Config, new: NewInvitation) -> tuple[Invitation, str]:
-    """Raises DatabaseInUse while a hub runs on a SQLite file: it invites people itself."""
+async def invited(
+    config: Config, people: Sequence[NewInvitation]
+) -> Sequence[tuple[Invitation, str]]:
+    """Invitations and their links.
+
+    Raises DatabaseInUse while a hub runs on a SQLite file: it invites people itself.
+    """
     clock = SystemClock()
     async with open_store(
         config.database, render=render, publisher=CommittedEvents(), new_id=new_id, clock=clock
@@ -73,7 +79,12 @@ async def _invite(config: Config, new: NewInvitation) -> tuple[Invitation, str]:
         )
         invitations = Invitations(store.invitations, directory, practices, clock, new_id)
         try:
-            return await invitations.create(Caller(principal=_BY, request_id=new_id()), new)
+            made = [
+                await invitations.create(Caller(principal=_BY, request_id=new_id()), each)
+                for each in people
+            ]
         except Refusal as error:
             details = "; ".join(f"{each.field} {each.message}" for each in error.details)
             raise CliError(details or str(error)) from None
+    address = f"{config.server.public_url}/sign-in#invitation="
+    return [(invitation, address + token) for invitation, token in made]

@@ -4,7 +4,7 @@ import argparse
 import os
 import shlex
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -18,9 +18,11 @@ from actors.relay.committed_events import CommittedEvents
 from actors.services.caller import Caller
 from actors.services.founding import Founded, Founding
 from actors.services.records import Records
+from actors.services.requests import NewInvitation
 from actors.services.stored_bytes import StoredBytes
 from api.schemas import render
 from hub.cli.common import DEFAULT_CONFIG, CliError, configured, log_only_warnings, run_async, show
+from hub.cli.invite import invited
 from hub.clock import SystemClock, new_id
 from hub.config import Config
 from hub.setup.answers import (
@@ -91,12 +93,30 @@ def run(args: argparse.Namespace) -> int:
         text = first_config(base, database=args.database, region=answers["region"])
     founded = run_async(_found(args, base, path, text, answers))
     to_add = [] if text else missing_lines(base, answers["region"])
+    links = _links(path, founded, answers["admin"])
     show(
         args,
-        _as_json(founded, path, to_add),
-        _lines(founded, answers["admin"], path, to_add),
+        _as_json(founded, path, to_add) | {"invitations": links},
+        [*_lines(founded, answers["admin"], path, to_add), *_link_lines(links)],
     )
     return 0
+
+
+def _links(path: Path, founded: Founded, admin: str) -> dict[str, str]:
+    """By name, the links with which people begin to sign in; none where nobody signs in."""
+    config = configured(path if path.exists() else None)
+    if not founded.is_new or not config.sign_in.enabled:
+        return {}
+    people = [NewInvitation(profile_id=each.id) for each in founded.people]
+    made = run_async(invited(config, [NewInvitation(name=admin), *people]))
+    names = (f"admin {admin}", *(f"{each.role} {each.name}" for each in founded.people))
+    return {name: url for name, (_, url) in zip(names, made, strict=True)}
+
+
+def _link_lines(links: Mapping[str, str]) -> Iterator[str]:
+    if links:
+        yield "Each of these links is for one person, and works once, for 72 hours:"
+        yield from (f"  {name}\n    {url}" for name, url in links.items())
 
 
 async def _practices(config: Config) -> Sequence[Practice]:

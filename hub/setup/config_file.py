@@ -26,6 +26,10 @@ def first_config(base: Config, *, database: str | None, region: str) -> str:
         keys["database"] = {"url": json.dumps(database)}
     if not base.auth.has_keys:
         keys["auth"] = {"secret": json.dumps(secrets.token_urlsafe(_SECRET_BYTES))}
+    if not (base.sign_in.enabled or base.server.public_url):
+        address = f"http://localhost:{base.server.port}"
+        keys["server"] = {"public_url": f"{json.dumps(address)}  # https://… for other machines"}
+        keys["sign_in"] = {"enabled": "true"}
     keys["practice"] = {"region": json.dumps(region), "require_contact": "true"}
     sections = (
         "\n".join([f"[{name}]", *(f"{key} = {value}" for key, value in values.items()), ""])

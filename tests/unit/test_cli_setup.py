@@ -70,6 +70,20 @@ def test_setup_with_flags_leaves_a_hub_that_can_run(elsewhere: Path, capsys: Cap
     assert jwt.decode(token, secret, algorithms=["HS256"])["sub"] == "desk"
 
 
+def test_people_of_a_new_hub_get_links_to_sign_in(elsewhere: Path, capsys: Captured) -> None:
+    made = output(capsys, *FLAGS, "--desk", "Eva")
+    settings = tomllib.loads((elsewhere / "config.toml").read_text())
+    assert settings["sign_in"] == {"enabled": True}
+    address = settings["server"]["public_url"]
+    links = made["invitations"]
+    assert isinstance(links, dict)
+    assert list(links) == ["admin admin", "dentist Dr Ann", "staff Eva"]
+    assert all(url.startswith(f"{address}/sign-in#invitation=") for url in links.values())
+    assert len({*links.values()}) == 3
+    written = (elsewhere / "config.toml").read_text()
+    assert not any(url.rpartition("=")[2] in written for url in links.values())
+
+
 def test_setup_again_changes_nothing(elsewhere: Path, capsys: Captured) -> None:
     made = output(capsys, *FLAGS)
     config = (elsewhere / "config.toml").read_bytes()
