@@ -69,12 +69,15 @@ class CrashWatch:
 
     async def _look(self, locks: Locks) -> None:
         members = self._members
-        others = {node.id: node for node in members.roster.nodes if node.id != members.me}
-        free = await locks.free(list(others)) if others and members.lease_is_held else ()
-        crashed = [node_id for node_id in free if await self._is_gone(others[node_id])]
-        if crashed:
-            log.warning("nodes_crashed", nodes=crashed)
-            with suppress(CommitFailure):  # the next look tries again
+        others = [node.id for node in members.roster.nodes if node.id != members.me]
+        free = await locks.free(others) if others and members.lease_is_held else ()
+        if not free:
+            return
+        with suppress(CommitFailure):  # the next look tries again
+            await self._keeper.renew()  # a node that has left is no member any more
+            found = filter(None, map(members.node, free))
+            crashed = [node.id for node in found if await self._is_gone(node)]
+            if crashed:
                 await self._keeper.renew(crashed=crashed)
 
     async def _is_gone(self, node: Node) -> bool:
