@@ -89,6 +89,13 @@ async def test_a_second_tab_and_a_reload_stay_signed_in(
     await expect(page.locator(".ec-time-grid")).to_be_visible()
 
 
+async def test_a_link_with_a_token_signs_nobody_in(world: SignInWorld, windows: Windows) -> None:
+    """Else a link could make people enter their data as somebody else."""
+    before = (await invited(world)).partition("/sign-in")[0]
+    page = await windows.open(f"{before}/dentist#token={world.clinic.dentists[0].token}")
+    await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
 async def test_a_used_invitation_is_explained(world: SignInWorld, windows: Windows) -> None:
     address = await invited(world)
     await invited(world)  # replaces it

@@ -31,24 +31,22 @@ export class Session {
   #refused = false;
   /** Another token of the same person, from a link: used when the newest one ends. */
   #spare: string | null = null;
+  /** The token of the link that opened the page, until it is known whether links count. */
+  #linked: string | null;
   /** The hub itself has signed the user in. */
   #isOfHub = false;
 
   constructor(page: string) {
     this.#key = `chairside-token-${page}`;
     const kept = sessionStorage.getItem(this.#key);
-    const linked = takeFromAddress();
-    const isTaken = kept !== null && !hasExpired(kept);
-    this.#current = isTaken ? kept : (linked ?? kept);
-    if (this.#current !== null) this.#keep(this.#current);
+    this.#linked = takeFromAddress();
+    const isWaiting = this.#linked !== null && kept !== null && hasExpired(kept);
+    this.#current = isWaiting ? null : kept;
     this.token = new Observable(this.#current);
-    if (linked !== null && linked !== this.#current) {
-      if (personOf(linked) === personOf(this.#current)) this.#spare = linked;
-      else this.offered.set(linked);
-    }
     addEventListener("hashchange", () => {
       const token = takeFromAddress(); // never stays there, whether it is used or not
-      if (token !== null && !this.#isSignedIn) this.signIn(token);
+      if (token !== null && !this.#isSignedIn)
+        void signsIn().then((isOn) => !isOn && !this.#isSignedIn && this.signIn(token));
     });
     addEventListener("message", (event) => {
       // a frame's parent is an origin that the hub's frame-ancestors allow, or there is no frame
@@ -63,6 +61,8 @@ export class Session {
 
   /** Requests a token from the host page or the hub; without one, the user enters it. */
   async start(): Promise<void> {
+    const linked = this.#linked;
+    if (linked !== null && !(await signsIn())) this.#follow(linked);
     if (this.token.value !== null) return;
     const token = await this.#host().catch(() => null);
     if (token !== null) this.signIn(token);
@@ -111,6 +111,15 @@ export class Session {
     return fresh;
   };
 
+  /** The token of a link: it replaces nobody who is signed in. */
+  #follow(linked: string): void {
+    if (this.#current === null || hasExpired(this.#current)) this.signIn(linked);
+    else if (linked !== this.#current) {
+      if (personOf(linked) === personOf(this.#current)) this.#spare = linked;
+      else this.offered.set(linked);
+    }
+  }
+
   /** A token of the host: a newer one of the same person, or an offer. */
   #given(token: string): void {
     if (!this.#isSignedIn) this.signIn(token);
@@ -147,6 +156,12 @@ export class Session {
       parent.postMessage({ type: WANTED }, "*"); // it contains nothing secret
     });
   }
+}
+
+/** Whether users sign in at the hub itself: then a link signs nobody in. */
+async function signsIn(): Promise<boolean> {
+  const response = await fetch("/sign-in/token", { method: "POST" }).catch(() => null);
+  return response !== null && [200, 401].includes(response.status);
 }
 
 /** Where users sign in at the hub; they come back to this page. */
