@@ -62,8 +62,6 @@ MANY: Final[dict[str, Any]] = {
     "chat": ChatSettings(rate_per_s=10_000, rate_burst=10_000),
     "webhooks": WebhookSettings(allowed_networks=("127.0.0.0/8",), allow_http=True),
     "practice": PracticeSettings(lookups_per_hour=10_000),
-    "messages": MessageSettings(enabled=True),  # queued, for a server that is not there
-    "mail": MailSettings(server="127.0.0.1", port=1, sender="desk@practice.example"),
 }
 """No limit of the hub ends a test of rights."""
 

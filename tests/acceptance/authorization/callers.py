@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from tests.support.api import Answer, Api
 from tests.support.clinic import ADMIN, CHATBOT, Clinic, Person
+from tests.support.database import OnPostgres, execute
 from tests.support.receiver import Receiver
 from tests.support.tokens import token
 
@@ -172,10 +173,19 @@ class World:
         return _made(await self.clinic.api(self.p).post("/api/consents", body))
 
     async def message(self) -> dict[str, Any]:
-        """That of a new appointment of P at D."""
-        made = await self.appointment()
-        found = await self.clinic.admin.get("/api/messages", appointment_id=made["id"])
-        message: dict[str, Any] = found.body["data"][0]
+        """One about a new appointment of P at D, which waits: this hub sends none."""
+        made, database = await self.appointment(), self.clinic.database
+        message = {"id": str(uuid4()), "appointment_id": made["id"]}
+        now = "now()" if isinstance(database, OnPostgres) else "unixepoch() * 1000000"
+        columns = (
+            "id, kind, channel, dentist_id, patient_id, appointment_id, state, attempts, created_at,"
+            " expires_at, next_attempt_at, version"
+        )
+        values = (
+            f"'{message['id']}', 'confirmation', 'email', '{self.d.id}', '{self.p.id}',"
+            f" '{made['id']}', 'queued', 0, {now}, {now}, {now}, 1"
+        )
+        execute(database, f"INSERT INTO messages ({columns}) VALUES ({values})")  # noqa: S608  # ids of ours
         return message
 
     async def invitation(self) -> dict[str, Any]:
