@@ -178,8 +178,8 @@ class World:
         message = {"id": str(uuid4()), "appointment_id": made["id"]}
         now = "now()" if isinstance(database, OnPostgres) else "unixepoch() * 1000000"
         columns = (
-            "id, kind, channel, dentist_id, patient_id, appointment_id, state, attempts, created_at,"
-            " expires_at, next_attempt_at, version"
+            "id, kind, channel, dentist_id, patient_id, appointment_id, state, attempts,"
+            " created_at, expires_at, next_attempt_at, version"
         )
         values = (
             f"'{message['id']}', 'confirmation', 'email', '{self.d.id}', '{self.p.id}',"
