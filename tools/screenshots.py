@@ -84,6 +84,12 @@ async def _desk_record(page: Page) -> None:
     await expect(page.locator(".times .chip").first).to_be_visible()
 
 
+async def _desk_today(page: Page) -> None:
+    if page.viewport_size == PHONE:  # it is open at first where there is room
+        await page.locator(".room").click()
+    await expect(page.locator(".today .visit-line").first).to_be_visible()
+
+
 async def _desk_new(page: Page) -> None:
     await page.locator("#patient-search").fill("Greta Neu")
     await page.locator("#patient-search").press("Enter")
@@ -163,6 +169,7 @@ SHOTS = (
     *_each("dentist-list", "dentist", _list),
     *_each("dentist-hours", "dentist", _hours),
     *_each("desk-visit", "desk", _desk),
+    *_each("desk-today", "desk", _desk_today),
     *_each("desk-record", "desk", _desk_record),
     *_each("desk-new", "desk", _desk_new),
     *_each("sign-in", "dentist", _sign_in),

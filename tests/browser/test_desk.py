@@ -242,6 +242,17 @@ async def test_the_desk_books_for_a_patient_and_overbooks_on_purpose(
     await expect(desk.page.locator(".is-overbooked")).to_have_count(1)
 
 
+async def test_a_dialog_begins_with_its_title_and_gives_the_focus_back(
+    clinic: Clinic, windows: Windows
+) -> None:
+    desk = await windows.dentist(clinic, clinic.dentists[0])
+    await desk.button("New appointment").press("Enter")
+    await expect(desk.page.get_by_role("heading", name="New appointment")).to_be_focused()
+    await desk.page.keyboard.press("Escape")
+    await expect(desk.page.get_by_role("dialog")).to_have_count(0)
+    await expect(desk.button("New appointment")).to_be_focused()
+
+
 async def test_a_new_patient_is_booked_by_a_click_on_a_free_time(
     clinic: Clinic, windows: Windows
 ) -> None:

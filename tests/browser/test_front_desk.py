@@ -88,8 +88,37 @@ async def test_a_status_is_undone_from_the_message(clinic: Clinic, windows: Wind
     confirmed = {"status": "confirmed"}
     assert await eventually(lambda: clinic.shows(patient, booked["id"], **confirmed), 5.0)
     await desk.page.keyboard.press("Escape")
-    await expect(desk.panel).to_have_count(0)
+    await expect(desk.beside("Today")).to_be_visible()
     await expect(desk.event(patient)).to_be_focused()
+    await desk.page.keyboard.press("Escape")
+    await expect(desk.panel).to_have_count(0)
+
+
+async def test_today_shows_who_waits_and_what_can_be_filled_again(
+    clinic: Clinic, windows: Windows
+) -> None:
+    waiting, gone = clinic.patients[:2]
+    visit = await clinic.visit(waiting, "09:00")
+    cancelled = await clinic.book(gone, "15:00")
+    desk = await windows.desk(clinic, clinic.staff[0])
+    today = desk.beside("Today")
+    await expect(today).to_contain_text("Nobody is waiting.")
+    staff = clinic.api(clinic.staff[0])
+    assert (
+        await staff.put(f"/api/appointments/{visit['id']}", {"status": "arrived"})
+    ).status == 200
+    assert (await staff.delete(f"/api/appointments/{cancelled['id']}")).status == 204
+
+    here = today.get_by_role("button", name=waiting.name)
+    await expect(here).to_contain_text("0 min")
+    await expect(here).to_contain_text("arrived")
+    await expect(desk.button("Waiting room 1")).to_be_visible()
+    await today.get_by_role("button", name=gone.name).click()
+    await expect(desk.beside("New appointment")).to_contain_text("15:00")
+    await clinic.book(clinic.patients[2], "15:00")
+    await desk.page.keyboard.press("Escape")
+    await expect(here).to_be_visible()
+    await expect(today.get_by_role("button", name=gone.name)).to_have_count(0)
 
 
 async def test_a_visit_shows_what_became_of_its_messages(

@@ -75,6 +75,10 @@ VIEWS: dict[str, tuple[str, Act]] = {
     "dentist: list": ("dentist", lambda page: _tab(page, "Day list")),
     "dentist: hours": ("dentist", lambda page: _tab(page, "Hours")),
     "desk: visit": ("desk", _panel),
+    "desk: today": (
+        "desk",
+        lambda page: page.get_by_role("button", name="Waiting room").click(),
+    ),
     "desk: found": ("desk", lambda page: _find(page, "Patient")),
     "desk: record": ("desk", _record),
     "desk: new patient": ("desk", _newcomer),

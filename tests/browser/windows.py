@@ -198,6 +198,10 @@ class FrontDeskScreen(DentistScreen):
     def proposal(self) -> Locator:
         return self.page.get_by_role("group", name="Proposed move")
 
+    def beside(self, title: str) -> Locator:
+        """The panel of this name beside the calendar."""
+        return self.page.get_by_role("complementary", name=title, exact=True)
+
     @property
     def search(self) -> Locator:
         return self.page.get_by_role("combobox", name="Find a patient").first

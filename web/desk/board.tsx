@@ -15,6 +15,7 @@ import { Toolbar } from "./toolbar";
 import type { World } from "./world";
 
 const CLOCK_MS = 20_000;
+const TODAY: Side = { kind: "today" };
 const SEARCH = "patient-search";
 const TYPED = "input, textarea, select";
 
@@ -39,7 +40,8 @@ export function Board({
   const now = new Date(hub.rest.now()).toISOString();
   const today = dateAt(now, zone);
   const [date, setDate] = useState(today);
-  const [side, setSide] = useState<Side | null>(null);
+  const wide = useMedia("(min-width: 75rem)");
+  const [side, setSide] = useState<Side | null>(() => (wide ? TODAY : null));
   const selected = side?.kind === "visit" ? side.id : null;
   const [proposal, setProposal] = useState<Proposal | null>(null);
   const narrow = useMedia("(max-width: 50rem)");
@@ -83,10 +85,10 @@ export function Board({
     opened.current = side;
     if (side?.kind === "visit") aside.current?.querySelector<HTMLElement>("h2")?.focus();
     // when the calendar has drawn its visits again
-    if (side === null && before !== null)
+    if (before !== null && before.kind !== "today" && (side === null || side.kind === "today"))
       setTimeout(() => (before.kind === "visit" ? focusVisit(before.id) : search()?.focus()));
   }, [side]);
-  const close = (): void => setSide(null);
+  const close = (): void => setSide(side?.kind !== "today" && wide ? TODAY : null);
   const show = (row: Appointment): void => {
     setDate(dateAt(row.start, zone));
     setSide({ kind: "visit", id: row.id });
@@ -104,7 +106,7 @@ export function Board({
     event.preventDefault();
     search()?.focus();
   });
-  const place = side !== null && side.kind !== "visit" ? side.place : null;
+  const place = side !== null && "place" in side ? side.place : null;
   return (
     <>
       <Head session={session} name={world.me.name}>
@@ -130,6 +132,8 @@ export function Board({
               mustChoose={narrow}
               onDate={setDate}
               onOnly={setOnly}
+              isOpen={side?.kind === "today"}
+              onRoom={() => setSide(side?.kind === "today" ? null : TODAY)}
             />
             <Columns
               world={world}
@@ -144,7 +148,7 @@ export function Board({
               onSelect={(id) => setSide({ kind: "visit", id })}
               onEmpty={(at) =>
                 setSide(
-                  side && side.kind !== "visit"
+                  side !== null && "place" in side
                     ? { ...side, place: at }
                     : { kind: "gap", place: at },
                 )

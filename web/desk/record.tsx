@@ -84,17 +84,20 @@ export function Record({
 /** Read again when the patient changes: the remark has an event, but is not in it. */
 function useRemark(world: World, patientId: string, version: number | undefined) {
   const [remark, setRemark] = useState<PracticePatient | null>(null);
+  /** A read that began before a change may be answered after it. */
+  const take = (next: PracticePatient): void =>
+    setRemark((before) => (before !== null && before.version > next.version ? before : next));
   useEffect(() => {
     let current = true;
     world.hub.rest.practicePatient(world.practice.id, patientId).then(
-      (read) => current && setRemark(read),
+      (read) => current && take(read),
       () => {},
     );
     return () => {
       current = false;
     };
   }, [world.hub, world.practice.id, patientId, version]);
-  return [remark, setRemark] as const;
+  return [remark, take] as const;
 }
 
 function Visits({

@@ -9,19 +9,22 @@ import { clock, day } from "../shared/zones";
 import { Newcomer } from "./newcomer";
 import { Record } from "./record";
 import { PatientSearch } from "./search";
+import { Today } from "./today";
 import { nameOf, type Place, type World } from "./world";
 
 export type Side =
   | { kind: "visit"; id: string }
   | { kind: "patient"; id: string; place: Place | null }
   | { kind: "new"; name: string; place: Place | null }
-  | { kind: "gap"; place: Place };
+  | { kind: "gap"; place: Place }
+  | { kind: "today" };
 
 export const TITLES = {
   visit: "panel.title",
   patient: "record.title",
   new: "new.create",
   gap: "new",
+  today: "today.title",
 } as const;
 
 export function SidePanel({
@@ -61,6 +64,15 @@ export function SidePanel({
       </Panel>
     );
   }
+  if (side.kind === "today")
+    return (
+      <Today
+        world={world}
+        onVisit={onVisit}
+        onPlace={(place) => onSide({ kind: "gap", place })}
+        onClose={onClose}
+      />
+    );
   if (side.kind === "patient")
     return (
       <Record

@@ -1,6 +1,8 @@
+import { useValue } from "../shared/hooks";
 import { t } from "../shared/i18n";
 import { Icon } from "../shared/icons";
-import { dateWords, plusDays, zoneName } from "../shared/zones";
+import { dateAt, dateWords, plusDays, zoneName } from "../shared/zones";
+import { present } from "./day";
 import type { World } from "./world";
 
 export function Toolbar(props: {
@@ -13,8 +15,13 @@ export function Toolbar(props: {
   mustChoose: boolean;
   onDate: (date: string) => void;
   onOnly: (dentist: string | null) => void;
+  /** The panel of today is open. */
+  isOpen: boolean;
+  onRoom: () => void;
 }) {
   const { world, date, today, onDate } = props;
+  const rows = useValue(world.list.rows);
+  const here = present(rows.filter((row) => dateAt(row.start, world.zone) === today)).length;
   return (
     <div class="toolbar">
       <div class="turn">
@@ -39,7 +46,7 @@ export function Toolbar(props: {
         </button>
       </div>
       <h1 aria-live="polite">
-        {dateWords(date, { weekday: "long", day: "numeric", month: "long", year: "numeric" })}
+        {dateWords(date, { weekday: "short", day: "numeric", month: "long" })}
       </h1>
       <input
         class="to-date"
@@ -50,6 +57,15 @@ export function Toolbar(props: {
         onChange={(event) => event.currentTarget.value && onDate(event.currentTarget.value)}
       />
       <p class="muted zone-note">{t("zone.times", { zone: zoneName(world.zone) })}</p>
+      <button
+        type="button"
+        class="secondary room"
+        aria-pressed={props.isOpen}
+        onClick={props.onRoom}
+      >
+        <Icon name="user" /> {t("today.here")}
+        {here > 0 && <span class="count">{here}</span>}
+      </button>
       {world.dentists.length > 1 && (
         <select
           class="only"

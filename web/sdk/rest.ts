@@ -319,6 +319,14 @@ export class RestClient {
     return this.request("PUT", `/api/profiles/${id}`, { body: fields, version });
   }
 
+  /** Messages that did not reach their patient, the newest first, one page of them. */
+  failedMessages(signal?: AbortSignal): Promise<Page<Message>> {
+    return this.request("GET", "/api/messages", {
+      query: { state: "failed", limit: 50 },
+      ...(signal && { signal }),
+    });
+  }
+
   practice(id: string): Promise<Practice> {
     return this.request("GET", `/api/practices/${id}`);
   }

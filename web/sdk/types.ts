@@ -29,6 +29,7 @@ export type ProfileFields = Partial<
 export type PublicCard = Schemas["PublicCard"];
 export type Practice = Schemas["Practice"];
 export type Closure = Schemas["Closure"];
+export type Message = Schemas["Message"];
 export type PracticePatient = Schemas["PracticePatient"];
 export type Consent = Schemas["Consent"];
 export interface Consents {
@@ -40,7 +41,6 @@ export type Slot = Schemas["Slot"];
 export type Interval = Schemas["Interval"];
 export type HistoryEntry = Schemas["HistoryEntry"];
 /** What became of a message to a patient about a visit. */
-export type Message = Schemas["Message"];
 export type Window = { start: string; end: string };
 export type Weekday =
   | "monday"

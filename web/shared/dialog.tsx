@@ -14,8 +14,14 @@ export function Dialog(props: {
   const title = useId();
   useEffect(() => {
     const element = dialog.current;
+    const opener = document.activeElement;
     if (element !== null && !element.open) element.showModal();
-    return () => element?.close();
+    // what it is about, and not the button that closes it
+    element?.querySelector<HTMLElement>(".dialog-head h2")?.focus();
+    return () => {
+      element?.close();
+      if (opener instanceof HTMLElement && opener.isConnected) opener.focus();
+    };
   }, []);
   return (
     // biome-ignore lint/a11y/useKeyWithClickEvents: the keyboard closes a dialog with Escape
@@ -31,7 +37,9 @@ export function Dialog(props: {
     >
       <div class="dialog-body">
         <header class="dialog-head">
-          <h2 id={title}>{props.title}</h2>
+          <h2 id={title} tabIndex={-1}>
+            {props.title}
+          </h2>
           <button type="button" class="icon" aria-label={t("close")} onClick={props.onClose}>
             <Icon name="close" />
           </button>
