@@ -242,6 +242,16 @@ async def test_the_desk_books_for_a_patient_and_overbooks_on_purpose(
     await expect(desk.page.locator(".is-overbooked")).to_have_count(1)
 
 
+async def test_a_new_appointment_begins_in_the_week_that_is_shown(
+    clinic: Clinic, windows: Windows
+) -> None:
+    desk = await windows.dentist(clinic, clinic.dentists[0])
+    await desk.button("Later week").click()
+    await desk.button("New appointment").click()
+    week_later = clinic.at("09:00", days=7)[:16]
+    await expect(desk.page.get_by_label("Start (UTC time)")).to_have_value(week_later)
+
+
 async def test_a_dialog_begins_with_its_title_and_gives_the_focus_back(
     clinic: Clinic, windows: Windows
 ) -> None:

@@ -65,7 +65,7 @@ export function CalendarTab({ clinic, date, onDate, flashing }: Props) {
           view={view}
           onDate={onDate}
           onView={setView}
-          onNew={() => setBooking(wallTime(nextQuarter(), clinic.zone))}
+          onNew={() => setBooking(firstStart(clinic.zone, date, view))}
         />
         <Grid
           clinic={clinic}
@@ -227,6 +227,13 @@ function weekWords(date: string): string {
   const sunday = plusDays(monday, 6);
   const last = dateWords(sunday, { day: "numeric", month: "short", year: "numeric" });
   return `${first} – ${last}`;
+}
+
+/** Soon, or on the day that is shown if that is another time. */
+function firstStart(zone: string, date: string, view: View): string {
+  const here = today(zone);
+  const shown = view === "week" ? mondayOf(date) === mondayOf(here) : date === here;
+  return shown ? wallTime(nextQuarter(), zone) : `${date}T09:00`;
 }
 
 const nextQuarter = (): string =>
