@@ -24,6 +24,9 @@ PREFIX = "CHAIRSIDE_"
 _NEAR = 0.85
 """How similar an unknown variable must be to a known one to count as a misspelling."""
 
+OF_COMMANDS = frozenset({f"{PREFIX}{name}" for name in ("TOKEN", "PATIENT", "URL")})
+"""Variables of commands that are clients of a hub: no settings, however similar their names."""
+
 _KUBERNETES = re.compile(rf"{PREFIX}(SERVICE_HOST|SERVICE_PORT|PORT)(_.*)?$")
 """Variables that Kubernetes sets for a service with the name of the product."""
 
@@ -227,7 +230,8 @@ def _refuse_unknown_variables(
     """
     names = [setting.variable for keys in known.values() for setting in keys.values()]
     for variable in sorted(environ):
-        if not variable.startswith(PREFIX) or variable in names or _KUBERNETES.match(variable):
+        is_ours = variable.startswith(PREFIX) and variable not in OF_COMMANDS
+        if not is_ours or variable in names or _KUBERNETES.match(variable):
             continue
         ours = variable.removeprefix(PREFIX).partition("_")[0].lower() in known
         if near := difflib.get_close_matches(variable, names, n=1, cutoff=0.0 if ours else _NEAR):

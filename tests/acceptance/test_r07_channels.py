@@ -62,7 +62,8 @@ async def _assert_channel(clinic: Clinic, person: Person) -> None:
     ]
     assert [each.data["offset"] for each in events] == list(range(start + 1, start + 5))
     for each in events:
-        assert each.data.keys() == {"id", "type", "channel", "offset", "epoch", "time", "data"}
+        keys = {"id", "type", "channel", "offset", "epoch", "time", "by", "data"}
+        assert each.data.keys() == keys
         assert each.data["type"] == each.event
         assert each.data["epoch"] == screen.ready[channel]["epoch"]
         assert each.resource["id"] == held["id"], "a hold keeps its id when it is booked"

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from api.auth import AuthSettings
+from hub.cli import patient_access
 from hub.config import Config, load_config
-from hub.config_reader import ConfigError, settings_of
+from hub.config_reader import OF_COMMANDS, ConfigError, settings_of
 
 ROOT = Path(__file__).parents[2]
 SECRET = "a-secret-of-thirty-two-bytes-or-more"
@@ -232,3 +233,9 @@ def test_only_origins_are_accepted_for_the_frame_policy(tmp_path: Path, origin: 
 def test_the_region_is_a_country(region: str) -> None:
     message = refusal(None, {"CHAIRSIDE_PRACTICE_REGION": region})
     assert message.startswith("practice.region must be a country")
+
+
+@pytest.mark.parametrize("variable", sorted(OF_COMMANDS))
+def test_a_variable_of_a_command_is_no_misspelt_setting(variable: str) -> None:
+    assert variable in (patient_access.TOKEN, patient_access.PATIENT, patient_access.URL)
+    assert load_config(None, {variable: "x"}) == Config()

@@ -169,7 +169,7 @@ test("an event is its type with the envelope as only argument", async (t) => {
   );
   await book("an envelope");
   const envelope = await arrival;
-  assert.deepEqual(Object.keys(envelope).sort(), ["channel", "data", "epoch", "id", "offset", "time", "type"]);
+  assert.deepEqual(Object.keys(envelope).sort(), ["by", "channel", "data", "epoch", "id", "offset", "time", "type"]);
   assert.equal(envelope.type, "appointment.created");
 });
 
