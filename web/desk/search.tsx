@@ -7,6 +7,7 @@ import { dateWords } from "../shared/zones";
 import { searchText } from "./dates";
 
 const TYPED_MS = 120;
+const LEFT_MS = 150;
 const SHOWN = 8;
 
 interface Props {
@@ -60,6 +61,10 @@ export function PatientSearch({ hub, id, onPatient, onNew, autoFocus = false }: 
         () => {},
       );
   };
+  /** Not when the window lost the focus, or the field has it again. */
+  const left = (): void => {
+    if (document.activeElement !== input.current) setOpen(false);
+  };
   const shown = open && text !== "" && found !== null;
   const count = people.length + 1;
   const pressed = (event: KeyboardEvent): void => {
@@ -95,7 +100,7 @@ export function PatientSearch({ hub, id, onPatient, onNew, autoFocus = false }: 
           setOpen(true);
         }}
         onFocus={() => setOpen(true)}
-        onBlur={() => setTimeout(() => setOpen(false), 150)}
+        onBlur={() => setTimeout(left, LEFT_MS)}
         onKeyDown={pressed}
       />
       <div id={list} class="matches" role="listbox" aria-label={t("search.found")} hidden={!shown}>
