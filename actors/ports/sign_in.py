@@ -98,6 +98,10 @@ class AccountStore(Protocol):
         """The accounts with which a person signs in."""
         ...
 
+    async def of_admin(self, name: str) -> Sequence[Account]:
+        """The admin of this name, the oldest first if there are several."""
+        ...
+
 
 class InvitationStore(Protocol):
     """Writes are audited. Raises CommitFailure."""

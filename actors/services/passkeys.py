@@ -5,11 +5,11 @@ names an account before its authenticator has signed the challenge, so no answer
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from actors.domain.ids import ProfileId
+from actors.domain.profile import Profile
 from actors.domain.refusals import InvalidToken, Unavailable
 from actors.domain.sign_in import (
     CEREMONY_LIFE,
@@ -17,6 +17,7 @@ from actors.domain.sign_in import (
     Account,
     AccountId,
     Ceremony,
+    Invitation,
     Passkey,
     SignInMethod,
     hashed,
@@ -71,7 +72,8 @@ class Passkeys:
         account_id, name, invited = None, "", None
         if invitation is not None:
             invited, person = await self._invitations.opened(invitation)
-            account_id = await self._account_of(person.id if person else None)
+            known = await self._known(invited, person)
+            account_id = known[0].id if known else AccountId(self._new_id())
             name = (person.name if person else invited.name) or ADMIN_NAME
         cookie, challenge = secrets.token_bytes(SECRET_BYTES), secrets.token_bytes(SECRET_BYTES)
         ceremony = Ceremony(
@@ -153,7 +155,7 @@ class Passkeys:
             raise InvalidToken("the passkey is used already")
         person_id = person.id if person else None
         now = self._clock.now()
-        known = await self._accounts.of_person(person_id) if person_id else ()
+        known = await self._known(invitation, person)
         own = next((each for each in known if each.id == ceremony.account_id), None)
         account = own or Account(
             id=ceremony.account_id, role=invitation.role, name=invitation.name, created_at=now
@@ -175,7 +177,8 @@ class Passkeys:
         await self._sign_ins.disconnect(await self._store.accept(request_id, accepted))
         return account
 
-    async def _account_of(self, person: ProfileId | None) -> AccountId:
-        """The account that a person has, or the id of a new one."""
-        known = await self._accounts.of_person(person) if person else ()
-        return known[0].id if known else AccountId(self._new_id())
+    async def _known(self, invitation: Invitation, person: Profile | None) -> Sequence[Account]:
+        """The accounts of the person; of an admin, who has no profile, those of the name."""
+        if person:
+            return await self._accounts.of_person(person.id)
+        return await self._accounts.of_admin(invitation.name or "")

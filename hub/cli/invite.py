@@ -36,7 +36,7 @@ _BY = Principal(role=Role.ADMIN, subject="chairside invite")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     whom = parser.add_mutually_exclusive_group(required=True)
-    whom.add_argument("--admin", metavar="NAME", help="a new admin, of this name")
+    whom.add_argument("--admin", metavar="NAME", help="a new admin, or one who lost a passkey")
     whom.add_argument("--profile", metavar="ID", help="a dentist or member of the staff")
     add_config(parser)
 

@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, and_, select
 
 from actors.domain.ids import ProfileId
 from actors.domain.issuers import HUB, HUB_SUBJECT_PREFIX
-from actors.domain.principal import Principal
+from actors.domain.principal import Principal, Role
 from actors.domain.sign_in import Account, AccountId, Session, SessionId, SessionSecrets
 from actors.ports.sign_in import Decide, Renewed, SigningKey
 from store.commit import sign_in_commit as commit
@@ -89,7 +89,15 @@ class AccountRepository:
     async def of_person(self, person: ProfileId) -> Sequence[Account]:
         i = identities.c
         subjects = select(i.subject).where(i.profile_id == person, i.issuer == HUB)
-        query = select(*ACCOUNT.columns).where((HUB_SUBJECT_PREFIX + accounts.c.id).in_(subjects))
+        return await self._found((HUB_SUBJECT_PREFIX + accounts.c.id).in_(subjects))
+
+    async def of_admin(self, name: str) -> Sequence[Account]:
+        a = accounts.c
+        return await self._found(and_(a.role == Role.ADMIN.value, a.name == name))
+
+    async def _found(self, condition: ColumnElement[bool]) -> Sequence[Account]:
+        a = accounts.c
+        query = select(*ACCOUNT.columns).where(condition).order_by(a.created_at, a.id)
         async with self._readers.hub() as connection:
             return [ACCOUNT.read(row) for row in await connection.execute(query)]
 

@@ -128,6 +128,28 @@ async def test_a_new_invitation_ends_the_lost_passkey(world: SignInWorld) -> Non
     assert (await clinic.with_token(access).get("/api/profiles/me")).status == 401
 
 
+async def test_an_admin_who_lost_a_passkey_is_locked_out_by_the_next_invitation(
+    world: SignInWorld,
+) -> None:
+    clinic, lost = world.clinic, world.browser()
+
+    async def admitted() -> str:
+        made = await clinic.admin.post("/api/invitations", {"name": "Ada Example"})
+        assert made.status == 201, made.body
+        return token_of(made.body)
+
+    old = await enrolled(lost, await admitted())
+    access = await lost.token()
+    new = await enrolled(world.browser(), await admitted())
+    assert (await used(world.browser(), old)).status == 401
+    assert (await lost.post("/sign-in/token")).status == 401
+    assert (await clinic.with_token(access).get("/api/practices")).status == 401
+    assert (await used(world.browser(), new)).status == 200
+    other = await clinic.admin.post("/api/invitations", {"name": "Bea Example"})
+    await enrolled(world.browser(), token_of(other.body))
+    assert (await used(world.browser(), new)).status == 200, "another name is another admin"
+
+
 async def test_who_may_invite_whom(world: SignInWorld) -> None:
     clinic = world.clinic
     desk, other = (clinic.api(each) for each in clinic.staff)
