@@ -23,6 +23,10 @@ _PAGES: Final = Path(__file__).parent.parent / "pages"
 BUILT: Final = _PAGES / "built"
 SCREENS: Final = frozenset({"chat", "dentist", "desk", "patient", "status"})
 """Pages that always have a route; before `make web`, they explain how to build them."""
+_PLACES: Final[Mapping[str, tuple[str, ...]]] = {
+    "patient": ("visits", "visits/{id}/move", "profile"),
+}
+"""Further addresses of a page, below its own: links, reloads and the back button keep the place."""
 
 _UNBUILT: Final = (
     "This page is not in this installation: `make web` builds it, `make run` does so by itself.\n"
@@ -64,7 +68,10 @@ def page_routes(built: Path, frame_origins: Sequence[str]) -> Iterator[web.Route
     policy = CSP.replace(NO_FRAMES, frames)
     pages = {path.stem: path for path in built.glob("*.html")}
     for name in sorted(SCREENS | pages.keys()):
-        yield web.get(f"/{name}", _page(pages[name], policy) if name in pages else _unbuilt)
+        page = _page(pages[name], policy) if name in pages else _unbuilt
+        yield web.get(f"/{name}", page)
+        for place in _PLACES.get(name, ()):
+            yield web.get(f"/{name}/{place}", page)
     yield web.get("/assets/{file}", _folder(built / "assets", _FOREVER))
     yield web.get("/docs", _page(_PAGES / "docs.html", _DOCS_CSP))
     yield web.get("/docs/{file}", _folder(Path(swagger_ui_path)))

@@ -60,7 +60,7 @@ async def test_a_change_made_offline_is_rolled_back_with_a_message(
         await desk.panel.get_by_label("Move to").fill(row["start"][:11] + "11:00")
         await desk.panel.get_by_role("button", name="Move", exact=True).click()
         await expect(desk.event(clinic.patients[0])).to_contain_text("11:00")  # at once
-        await expect(desk.messages.filter(has_text="No connection to the hub")).to_be_visible()
+        await expect(desk.messages.filter(has_text="No connection. Please")).to_be_visible()
         await expect(desk.event(clinic.patients[0])).to_contain_text("09:00")  # rolled back
         await desk.page.context.close()
 

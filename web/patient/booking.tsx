@@ -1,31 +1,18 @@
 /** From a free slot to an appointment: hold, countdown, confirm; or the slot is taken. */
 
-import { useEffect, useState } from "preact/hooks";
-import {
-  type Appointment,
-  nearest,
-  type Reservation,
-  type Slot,
-  type SlotView,
-} from "../sdk/index";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { type Appointment, nearest, type Slot, type SlotView } from "../sdk/index";
 import { Dialog } from "../shared/dialog";
 import { useCommand, useNow, useValue } from "../shared/hooks";
 import { t } from "../shared/i18n";
 import { Icon } from "../shared/icons";
 import { clock, day, fullDay, span, zoneName, zoneOf } from "../shared/zones";
 import { CalendarButton } from "./calendar-button";
-import type { World } from "./world";
-
-type Time = Pick<Slot, "start" | "end" | "dentist_id" | "appointment_type_id">;
-type Hold = Pick<Reservation, "id" | "expires_at"> | Appointment;
-
-export type Stage =
-  | { is: "asking"; slot: Time }
-  | { is: "held"; slot: Time; hold: Hold }
-  | { is: "expired"; slot: Time }
-  | { is: "faster"; slot: Time }
-  | { is: "moving"; slot: Time }
-  | { is: "booked"; slot: Time; row: Appointment };
+import { type Details, missingOf, NO_DETAILS, toSave } from "./details";
+import { FirstVisit } from "./first-visit";
+import { release } from "./hold";
+import type { Stage, Time } from "./stage";
+import { dentistOf, typeOf, type World } from "./world";
 
 interface Props {
   stage: Stage;
@@ -36,23 +23,26 @@ interface Props {
   moving: Appointment | null;
   pick: (slot: Slot) => Promise<void>;
   onDone: () => void;
+  /** What was typed; it stays when the hold ends. */
+  typed: Details;
+  setTyped: (typed: Details) => void;
 }
 
 const ALTERNATIVES = 4;
+/** A hold that goes so shortly before its end has expired, by the hub's clock. */
+const ENDING_MS = 5_000;
 
 export function Booking(props: Props) {
   const { stage, setStage, world } = props;
-  const { hub } = world;
   const close = (): void => {
     setStage(null);
-    if (stage.is === "held") {
-      const { id } = stage.hold;
-      void world.list.expect(id, () => hub.rest.release(id)).catch(() => {}); // it expires anyway
-    }
+    if (stage.is === "held") void release(world, stage.hold.id);
     if (stage.is === "booked") props.onDone();
   };
+  // a tap beside the sheet may be a slip: the time stays kept, and a note leads back to it
+  const leave = (): void => (stage.is === "held" ? setStage(null) : close());
   return (
-    <Dialog title={t(`stage.${stage.is}`)} onClose={close}>
+    <Dialog title={t(`stage.${stage.is}`)} onClose={close} onOutside={leave}>
       <Summary slot={stage.slot} world={world} zone={props.zone} />
       {stage.is === "asking" && (
         <p class="muted" aria-busy="true">
@@ -68,8 +58,8 @@ export function Booking(props: Props) {
 }
 
 function Summary({ slot, world, zone }: { slot: Time; world: World; zone: string | null }) {
-  const dentist = world.dentists.find((each) => each.id === slot.dentist_id);
-  const type = world.types.find((each) => each.id === slot.appointment_type_id);
+  const dentist = dentistOf(world, slot.dentist_id);
+  const type = typeOf(world, slot.appointment_type_id);
   const shown = zone ?? zoneOf(dentist);
   return (
     <div class="summary">
@@ -82,26 +72,34 @@ function Summary({ slot, world, zone }: { slot: Time; world: World; zone: string
   );
 }
 
-function Held({
-  stage,
-  setStage,
-  world,
-  onClose,
-}: Props & { stage: Extract<Stage, { is: "held" }>; onClose: () => void }) {
-  const [notes, setNotes] = useState("");
+function Held(props: Props & { stage: Extract<Stage, { is: "held" }>; onClose: () => void }) {
+  const { stage, setStage, world, typed, setTyped, onClose } = props;
   const { busy, problem, run } = useCommand();
+  const [isContactMissing, setIsContactMissing] = useState(false);
   const { hold, slot } = stage;
   useNow(250);
   const leftMs = Date.parse(hold.expires_at ?? "") - world.hub.rest.now();
+  useFate(world, hold.id, (row) => {
+    if (busy) return; // our own confirmation
+    if (row) setStage({ is: "booked", slot, row });
+    else setStage(leftMs <= ENDING_MS ? { is: "expired", slot } : null);
+  });
   useEffect(() => {
     if (leftMs <= 0 && !busy) setStage({ is: "expired", slot });
   }, [leftMs <= 0, busy]);
+  const isNew = !useValue(world.list.rows).some((row) => row.status !== "held");
+  const missing = missingOf(world.me, isNew);
   const confirm = (): void => {
+    const fields = toSave(missing, typed);
+    setIsContactMissing(fields === null);
+    if (fields === null) return;
     const work = async (): Promise<void> => {
+      if (Object.keys(fields).length > 0) await world.hub.rest.updateMe(fields);
       const row = await world.list.expect(hold.id, () =>
-        world.hub.rest.bookReservation(hold.id, notes.trim()),
+        world.hub.rest.bookReservation(hold.id, typed.notes.trim()),
       );
       world.list.take(row);
+      setTyped(NO_DETAILS);
       setStage({ is: "booked", slot, row });
     };
     void run(work, (code) => {
@@ -119,20 +117,11 @@ function Held({
       }}
     >
       <Countdown leftMs={leftMs} />
-      <div>
-        <label for="notes">{t("hold.notes")}</label>
-        <textarea
-          id="notes"
-          rows={2}
-          maxLength={1000}
-          value={notes}
-          onInput={(event) => setNotes(event.currentTarget.value)}
-        />
-        <p class="hint">{t("hold.notes.shared")}</p>
-      </div>
-      {problem && (
+      <FirstVisit missing={missing} typed={typed} setTyped={setTyped} />
+      <Notes typed={typed} setTyped={setTyped} />
+      {(problem || isContactMissing) && (
         <p class="problem" role="alert">
-          {problem}
+          {isContactMissing ? t("details.contact.missing") : problem}
         </p>
       )}
       <div class="actions">
@@ -144,6 +133,33 @@ function Held({
         </button>
       </div>
     </form>
+  );
+}
+
+/** Calls `onEnd` when another window booked the hold, or without a row when it gave it back. */
+function useFate(world: World, id: string, onEnd: (booked: Appointment | null) => void): void {
+  const row = useValue(world.list.rows).find((each) => each.id === id);
+  const wasSeen = useRef(false);
+  useEffect(() => {
+    if (row?.status === "held") wasSeen.current = true;
+    else if (row !== undefined) onEnd(row.status === "cancelled" ? null : row);
+    else if (wasSeen.current) onEnd(null);
+  }, [row?.status]);
+}
+
+function Notes({ typed, setTyped }: Pick<Props, "typed" | "setTyped">) {
+  return (
+    <div>
+      <label for="notes">{t("hold.notes")}</label>
+      <textarea
+        id="notes"
+        rows={2}
+        maxLength={1000}
+        value={typed.notes}
+        onInput={(event) => setTyped({ ...typed, notes: event.currentTarget.value })}
+      />
+      <p class="hint">{t("hold.notes.shared")}</p>
+    </div>
   );
 }
 
@@ -174,7 +190,8 @@ function Moving({
   const { slot } = stage;
   const move = (): void => {
     const work = async (): Promise<void> => {
-      await world.list.change(moving.id, { start: slot.start }, { end: slot.end });
+      const other = slot.dentist_id === moving.dentist_id ? {} : { dentist_id: slot.dentist_id };
+      await world.list.change(moving.id, { start: slot.start, ...other }, { end: slot.end });
       onDone();
     };
     void run(work, (code) => {
@@ -226,7 +243,7 @@ function Alternatives({ stage, view, world, zone, pick }: Props) {
           <h3>{t("faster.near")}</h3>
           <ul class="near">
             {near.map((slot) => {
-              const dentist = world.dentists.find((each) => each.id === slot.dentist_id);
+              const dentist = dentistOf(world, slot.dentist_id);
               const shown = zone ?? zoneOf(dentist);
               return (
                 <li key={slot.start + slot.dentist_id}>

@@ -3,38 +3,30 @@ import type { Appointment, CancelReason } from "../sdk/index";
 import { Dialog } from "../shared/dialog";
 import { useCommand, useNow, useValue } from "../shared/hooks";
 import { t } from "../shared/i18n";
-import { dateAt, dateWords, longDay, span, zoneName, zoneOf } from "../shared/zones";
+import { go } from "../shared/place";
+import { dateAt, dateWords, longDay, span, zoneName } from "../shared/zones";
 import { CalendarButton } from "./calendar-button";
-import type { World } from "./world";
+import { addressOf } from "./route";
+import { isAhead, typeOf, type World, zoneOfVisit } from "./world";
 
 const PAST_SHOWN = 10;
-const REASONS: readonly CancelReason[] = [
+const REASONS = [
   "patient",
   "patient_ill",
   "patient_feels_better",
   "patient_no_transport",
   "patient_moved_away",
   "other",
-];
+] as const satisfies readonly CancelReason[];
 
-export function Mine({
-  world,
-  onMove,
-  onFind,
-}: {
-  world: World;
-  onMove: (row: Appointment) => void;
-  onFind: () => void;
-}) {
+export function Mine({ world, onFind }: { world: World; onFind: () => void }) {
   const rows = useValue(world.list.rows).filter((row) => row.status !== "held");
   const loaded = useValue(world.list.loaded);
   const now = useNow(30_000);
   const [cancelling, setCancelling] = useState<Appointment | null>(null);
-  const live = (row: Appointment): boolean =>
-    ["confirmed", "arrived", "checked_in"].includes(row.status) && Date.parse(row.end) > now;
-  const upcoming = rows.filter(live);
+  const upcoming = rows.filter((row) => isAhead(row, now));
   const past = rows
-    .filter((row) => !live(row))
+    .filter((row) => !isAhead(row, now))
     .reverse()
     .slice(0, PAST_SHOWN);
   return (
@@ -59,7 +51,7 @@ export function Mine({
             key={row.id}
             row={row}
             world={world}
-            onMove={() => onMove(row)}
+            onMove={() => go(addressOf({ is: "move", id: row.id, search: {} }))}
             onCancel={() => setCancelling(row)}
           />
         ))}
@@ -90,9 +82,8 @@ function Card({
   onMove?: () => void;
   onCancel?: () => void;
 }) {
-  const dentist = world.dentists.find((each) => each.id === row.dentist_id);
-  const type = world.types.find((each) => each.id === row.appointment_type_id);
-  const zone = zoneOf(dentist);
+  const type = typeOf(world, row.appointment_type_id);
+  const zone = zoneOfVisit(world, row);
   const date = dateAt(row.start, zone);
   return (
     <li
@@ -144,9 +135,9 @@ function Card({
 }
 
 function Cancel({ row, world, onClose }: { row: Appointment; world: World; onClose: () => void }) {
-  const [reason, setReason] = useState<CancelReason>("patient");
+  const [reason, setReason] = useState<(typeof REASONS)[number]>("patient");
   const { busy, problem, run } = useCommand();
-  const zone = zoneOf(world.dentists.find((each) => each.id === row.dentist_id));
+  const zone = zoneOfVisit(world, row);
   const cancel = (): void =>
     void run(() => world.list.cancel(row.id, reason)).then((done) => done && onClose());
   return (
@@ -160,11 +151,11 @@ function Cancel({ row, world, onClose }: { row: Appointment; world: World; onClo
           <select
             id="reason"
             value={reason}
-            onChange={(event) => setReason(event.currentTarget.value as CancelReason)}
+            onChange={(event) => setReason(event.currentTarget.value as typeof reason)}
           >
             {REASONS.map((each) => (
               <option key={each} value={each}>
-                {t(`reason.${each}`)}
+                {t(`why.${each}`)}
               </option>
             ))}
           </select>

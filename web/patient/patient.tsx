@@ -1,22 +1,25 @@
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Appointment, AppointmentNews, Profile, PublicCard } from "../sdk/index";
 import { useNow, useResource, useValue } from "../shared/hooks";
 import { t } from "../shared/i18n";
 import { Icon } from "../shared/icons";
 import { useLoaded } from "../shared/loaded";
+import { back, follow, go, place } from "../shared/place";
 import { Head, type Signed } from "../shared/shell";
 import { notify } from "../shared/toasts";
 import { clock, longDay, now, plusMinutes } from "../shared/zones";
 import { Consents } from "./consents";
+import { knownName } from "./details";
 import { Finder } from "./finder";
 import { Mine } from "./mine";
 import { ProfileForm } from "./profile";
-import type { World } from "./world";
+import { addressOf, type Route, routeOf } from "./route";
+import { Withdrawn } from "./withdrawn";
+import { isAhead, type World } from "./world";
 
 const DAY_MINUTES = 1_440;
-const TABS = ["find", "mine", "profile"] as const;
-type Tab = (typeof TABS)[number];
 const ICONS = { find: "calendar", mine: "check", profile: "user" } as const;
+type Tab = keyof typeof ICONS;
 
 export function Patient({ hub, session }: Signed) {
   const me = useLoaded(() => hub.rest.me(), [hub]);
@@ -46,54 +49,27 @@ export function Patient({ hub, session }: Signed) {
   );
 }
 
-function Screens({ world, session }: { world: World; session: Signed["session"] }) {
-  const [tab, setTab] = useState<Tab>("find");
-  const [moving, setMoving] = useState<Appointment | null>(null);
-  const me = useMe(world);
-  const rows = useValue(world.list.rows);
-  const time = useNow(30_000);
-  const upcoming = useMemo(
-    () => rows.filter((row) => row.status === "confirmed" && Date.parse(row.end) > time).length,
-    [rows, time],
-  );
-  const go = (to: Tab): void => {
-    setMoving(null);
-    setTab(to);
-  };
+function Screens({ world: base, session }: { world: World; session: Signed["session"] }) {
+  const { path, query } = useValue(place);
+  const route = routeOf(path, query);
+  const me = useMe(base);
+  const world = useMemo(() => ({ ...base, me }), [base, me]);
+  useEffect(() => scrollTo(0, 0), [path]);
   return (
     <>
-      <Head session={session} name={me.name}>
-        <nav class="tabs" aria-label={t("pages")}>
-          {TABS.map((each) => (
-            <button
-              key={each}
-              type="button"
-              class="tab"
-              aria-current={tab === each ? "page" : undefined}
-              onClick={() => go(each)}
-            >
-              <Icon name={ICONS[each]} />
-              <span>{t(`tab.${each}`)}</span>
-              {each === "mine" && upcoming > 0 && <span class="count">{upcoming}</span>}
-            </button>
-          ))}
-        </nav>
+      <Head session={session} name={knownName(me)}>
+        <Tabs world={world} route={route} />
       </Head>
       <main class="column">
-        {tab === "find" && (
-          <Finder key={moving?.id ?? ""} world={world} moving={moving} onDone={() => go("mine")} />
+        {(route.is === "find" || route.is === "mine") && (
+          <Withdrawn world={world} onFind={(row) => go(addressOf(insteadOf(row)))} />
         )}
-        {tab === "mine" && (
-          <Mine
-            world={world}
-            onMove={(row) => {
-              setMoving(row);
-              setTab("find");
-            }}
-            onFind={() => go("find")}
-          />
+        {route.is === "find" && (
+          <Finder world={world} search={route.search} moving={null} onDone={toMine} />
         )}
-        {tab === "profile" && (
+        {route.is === "move" && <Move key={route.id} world={world} route={route} />}
+        {route.is === "mine" && <Mine world={world} onFind={() => go(addressOf(FIND))} />}
+        {route.is === "profile" && (
           <>
             <ProfileForm world={world} me={me} />
             <Consents world={world} />
@@ -101,6 +77,67 @@ function Screens({ world, session }: { world: World; session: Signed["session"] 
         )}
       </main>
     </>
+  );
+}
+
+const FIND: Route = { is: "find", search: {} };
+const toMine = (): void => go(addressOf({ is: "mine" }));
+
+/** To a new time for a visit that the practice cancelled: the same kind, from its week on. */
+const insteadOf = (row: Appointment): Route => ({
+  is: "find",
+  search: { type: row.appointment_type_id, dentist: row.dentist_id, instead: row.id },
+});
+
+function Tabs({ world, route }: { world: World; route: Route }) {
+  const rows = useValue(world.list.rows);
+  const time = useNow(30_000);
+  const ahead = rows.filter((row) => isAhead(row, time)).length;
+  const tabs: [Tab, Route][] = [
+    ["find", FIND],
+    ["mine", { is: "mine" }],
+    ["profile", { is: "profile" }],
+  ];
+  const current = route.is === "move" ? "mine" : route.is;
+  return (
+    <nav class="tabs" aria-label={t("pages")}>
+      {tabs.map(([name, to]) => (
+        <a
+          key={name}
+          class="tab"
+          href={addressOf(to)}
+          aria-current={current === name ? "page" : undefined}
+          onClick={(event) => follow(event, addressOf(to))}
+        >
+          <Icon name={ICONS[name]} />
+          <span>{t(`tab.${name}`)}</span>
+          {name === "mine" && ahead > 0 && <span class="count">{ahead}</span>}
+        </a>
+      ))}
+    </nav>
+  );
+}
+
+/** A new time for a visit; without the visit, the list of them. */
+function Move({ world, route }: { world: World; route: Extract<Route, { is: "move" }> }) {
+  const rows = useValue(world.list.rows);
+  const loaded = useValue(world.list.loaded);
+  const found = rows.find((row) => row.id === route.id);
+  // as it was at first: while a move is sent, the list shows the new time
+  const moving = useRef<Appointment | null>(null);
+  if (found?.status === "confirmed") moving.current ??= found;
+  const row = found?.status === "confirmed" ? moving.current : null;
+  useEffect(() => {
+    if (loaded && row === null) go(addressOf({ is: "mine" }), "replace");
+  }, [loaded, row]);
+  if (row === null) return <p class="muted">{t("loading")}</p>;
+  return (
+    <Finder
+      world={world}
+      search={route.search}
+      moving={row}
+      onDone={() => back(addressOf({ is: "mine" }))}
+    />
   );
 }
 

@@ -3,6 +3,7 @@ import type { Profile, ProfileFields } from "../sdk/index";
 import { Field } from "../shared/field";
 import { useCommand } from "../shared/hooks";
 import { t } from "../shared/i18n";
+import { knownName } from "./details";
 import type { World } from "./world";
 
 const FIELDS = ["name", "email", "phone"] as const;
@@ -16,7 +17,7 @@ export function ProfileForm({ world, me }: { world: World; me: Profile }) {
   const [saved, setSaved] = useState(false);
   const { busy, problem, run } = useCommand();
   const changes = Object.fromEntries(
-    FIELDS.filter((field) => draft[field].trim() !== (me[field] ?? "")).map((field) => [
+    FIELDS.filter((field) => draft[field].trim() !== draftOf(me)[field]).map((field) => [
       field,
       draft[field].trim() || null,
     ]),
@@ -75,7 +76,7 @@ export function ProfileForm({ world, me }: { world: World; me: Profile }) {
 }
 
 const draftOf = (me: Profile): Draft => ({
-  name: me.name,
+  name: knownName(me),
   email: me.email ?? "",
   phone: me.phone ?? "",
 });

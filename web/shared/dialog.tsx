@@ -7,6 +7,8 @@ import { Icon } from "./icons";
 export function Dialog(props: {
   title: string;
   onClose: () => void;
+  /** A tap beside it; closes it like everything else unless this is given. */
+  onOutside?: () => void;
   children: ComponentChildren;
   wide?: boolean;
 }) {
@@ -33,7 +35,7 @@ export function Dialog(props: {
         event.preventDefault();
         props.onClose();
       }}
-      onClick={(event) => event.target === dialog.current && props.onClose()}
+      onClick={(event) => event.target === dialog.current && (props.onOutside ?? props.onClose)()}
     >
       <div class="dialog-body">
         <header class="dialog-head">

@@ -10,6 +10,8 @@ interface Props {
   onInput: (value: string) => void;
   required?: boolean;
   maxLength?: number;
+  /** Of a date: the latest one. */
+  max?: string;
   autocomplete?: string;
   /** It has the focus when it appears. */
   autoFocus?: boolean;

@@ -1,6 +1,7 @@
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { codeOf, type Observable } from "../sdk/index";
 import { tCode } from "./i18n";
+import { nowMs } from "./instants";
 
 /** The value of an observable; the component is drawn again when it changes. */
 export function useValue<T>(observable: Observable<T>): T {
@@ -58,11 +59,11 @@ export function useCommand(): {
   return { busy, problem, run, clear: () => setProblem("") };
 }
 
-/** Now, moving by itself. */
+/** Now by the hub's clock, moving by itself. */
 export function useNow(everyMs: number): number {
-  const [now, setNow] = useState(Date.now());
+  const [now, setNow] = useState(nowMs());
   useEffect(() => {
-    const timer = setInterval(() => setNow(Date.now()), everyMs);
+    const timer = setInterval(() => setNow(nowMs()), everyMs);
     return () => clearInterval(timer);
   }, [everyMs]);
   return now;

@@ -2,11 +2,31 @@
 
 import { Temporal } from "temporal-polyfill";
 
-export const today = (zone: string): string => Temporal.Now.plainDateISO(zone).toString();
+let clock = (): number => Date.now();
+
+/** From now on time is what `source` shows, the hub's clock: a device's own may be days off. */
+export function setClock(source: () => number): void {
+  clock = source;
+}
+
+export const nowMs = (): number => clock();
+export const now = (): string => new Date(clock()).toISOString();
+export const today = (zone: string): string => dateAt(now(), zone);
 export const plusDays = (date: string, days: number): string =>
   Temporal.PlainDate.from(date).add({ days }).toString();
+export const plusMonths = (date: string, months: number): string =>
+  Temporal.PlainDate.from(date).add({ months }).toString();
 export const mondayOf = (date: string): string =>
   plusDays(date, 1 - Temporal.PlainDate.from(date).dayOfWeek);
+
+/** Whether a text is a date that exists, `2027-03-08`. */
+export function isDate(text: string): boolean {
+  try {
+    return Temporal.PlainDate.from(text).toString() === text;
+  } catch {
+    return false;
+  }
+}
 
 /** The date that an instant has at a place. */
 export const dateAt = (instant: string, zone: string): string =>
@@ -38,4 +58,3 @@ export const minutesBetween = (start: string, end: string): number =>
 /** Of two instants in the hub's form, or two times of day. */
 export const later = (one: string, other: string): string => (one > other ? one : other);
 export const earlier = (one: string, other: string): string => (one < other ? one : other);
-export const now = (): string => new Date().toISOString();

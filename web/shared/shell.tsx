@@ -7,6 +7,7 @@ import { Dialog } from "./dialog";
 import { useValue } from "./hooks";
 import { choose, LANGUAGES, type Language, language, t } from "./i18n";
 import { Icon } from "./icons";
+import { setClock } from "./instants";
 import { roleOf, Session } from "./session";
 import type { Key } from "./strings/en";
 import { toggle } from "./theme";
@@ -84,6 +85,7 @@ function SignedIn({
   const connection = useValue(hub.live.connection);
   const [wasOnline, setWasOnline] = useState(false);
   useEffect(() => {
+    setClock(() => hub.rest.now());
     hub.connect();
     return () => hub.close();
   }, [hub]);
