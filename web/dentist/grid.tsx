@@ -11,8 +11,8 @@ import "@event-calendar/core/index.css";
 import { useEffect, useRef } from "preact/hooks";
 import { Temporal } from "temporal-polyfill";
 import type { Appointment } from "../sdk/index";
-import { language, t } from "../shared/i18n";
-import { clock, instantOf, now, offsetAt, plusDays, wallTime } from "../shared/zones";
+import { locale, t } from "../shared/i18n";
+import { clock, hourFormat, instantOf, now, offsetAt, plusDays, wallTime } from "../shared/zones";
 import type { Clinic } from "./clinic";
 import { closedTimes, shownHours } from "./hours-model";
 
@@ -112,7 +112,7 @@ function options(latest: { current: Props }): Calendar.Options {
     view: nameOf(view),
     date: `${date}T00:00:00`,
     timeZone: offsetAt(now(), clinic.zone), // for the line of now; events come as wall times
-    locale: language.value === "en" ? "en-GB" : language.value,
+    locale: locale(),
     firstDay: 1,
     height: "100%",
     headerToolbar: { start: "", center: "", end: "" },
@@ -124,7 +124,7 @@ function options(latest: { current: Props }): Calendar.Options {
     slotDuration: "00:15",
     slotLabelInterval: "01:00",
     slotHeight: 17,
-    slotLabelFormat: { hour: "2-digit", minute: "2-digit", hourCycle: "h23" },
+    slotLabelFormat: hourFormat(),
     dayHeaderFormat: { weekday: "short", day: "numeric", month: "short" },
     views: { timeGridDay: { dayHeaderFormat: { weekday: "long", day: "numeric", month: "long" } } },
     eventContent: ({ event }) => ({ domNodes: content(String(event.id), latest.current) }),

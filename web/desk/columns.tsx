@@ -12,9 +12,10 @@ import { useEffect, useRef } from "preact/hooks";
 import { Temporal } from "temporal-polyfill";
 import { withoutTable } from "../dentist/grid";
 import type { Appointment, Interval, PublicCard } from "../sdk/index";
-import { language, t } from "../shared/i18n";
+import { locale, t } from "../shared/i18n";
 import {
   clock,
+  hourFormat,
   instantOf,
   minutesBetween,
   offsetAt,
@@ -98,7 +99,7 @@ function options(latest: { current: Props }): Calendar.Options {
     date: `${date}T00:00:00`,
     scrollTime: latest.current.scrollTo,
     timeZone: offsetAt(instantOf(`${date}T12:00`, zone), zone), // for the line of now
-    locale: language.value === "en" ? "en-GB" : language.value,
+    locale: locale(),
     height: "100%",
     headerToolbar: { start: "", center: "", end: "" },
     allDaySlot: false,
@@ -109,7 +110,7 @@ function options(latest: { current: Props }): Calendar.Options {
     slotDuration: "00:15",
     slotLabelInterval: "01:00",
     slotHeight: 20,
-    slotLabelFormat: { hour: "2-digit", minute: "2-digit", hourCycle: "h23" },
+    slotLabelFormat: hourFormat(),
     resources: resources(latest.current),
     resourceLabelContent: ({ resource }) => ({
       domNodes: heading(String(resource.id), latest.current),

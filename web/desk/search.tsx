@@ -2,7 +2,7 @@
 
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import type { Hub, Profile } from "../sdk/index";
-import { t } from "../shared/i18n";
+import { isAmerican, t } from "../shared/i18n";
 import { dateWords } from "../shared/zones";
 import { searchText } from "./dates";
 
@@ -28,7 +28,7 @@ export function PatientSearch({ hub, id, onPatient, onNew, autoFocus = false }: 
   const [active, setActive] = useState(0);
   useEffect(() => void (autoFocus && input.current?.focus()), []);
   const find = async (text: string, signal?: AbortSignal): Promise<readonly Profile[]> => {
-    const { data } = await hub.rest.patients(searchText(text), signal);
+    const { data } = await hub.rest.patients(searchText(text, isAmerican()), signal);
     const people = data.slice(0, SHOWN);
     setFound({ q: text, people });
     setActive(0);

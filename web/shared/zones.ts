@@ -1,6 +1,6 @@
 /** Times in words, always in a stated time zone. */
 
-import { language } from "./i18n";
+import { isAmerican, language, locale } from "./i18n";
 
 export * from "./instants";
 
@@ -16,16 +16,21 @@ function format(
   const key = `${language.value}/${zone}/${JSON.stringify(options)}`;
   let known = formats.get(key);
   if (known === undefined) {
-    // en-GB: a clinic's clock has 24 hours
-    const locale = language.value === "en" ? "en-GB" : language.value;
-    known = new Intl.DateTimeFormat(locale, { timeZone: zone, ...options });
+    known = new Intl.DateTimeFormat(locale(), { timeZone: zone, ...options });
     formats.set(key, known);
   }
   return known.format(typeof instant === "string" ? Date.parse(instant) : instant);
 }
 
+const CLOCK_24 = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" } as const;
+const CLOCK_12 = { hour: "numeric", minute: "2-digit", hourCycle: "h12" } as const;
+
+/** Of the hours beside a calendar. */
+export const hourFormat = (): Intl.DateTimeFormatOptions =>
+  isAmerican() ? { hour: "numeric", hourCycle: "h12" } : CLOCK_24;
+
 export const clock = (instant: string, zone: string): string =>
-  format(instant, zone, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  format(instant, zone, isAmerican() ? CLOCK_12 : CLOCK_24);
 export const day = (instant: string, zone: string): string =>
   format(instant, zone, { weekday: "short", day: "numeric", month: "short" });
 export const longDay = (instant: string, zone: string): string =>

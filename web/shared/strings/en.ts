@@ -270,7 +270,7 @@ export const en = {
   "role.chatbot": "chatbot",
   "role.staff": "front desk",
   "role.admin": "administrator",
-  "role.system": "hub",
+  "role.system": "automatically",
 
   "status.held": "on hold",
   "status.confirmed": "confirmed",
@@ -418,7 +418,7 @@ export const en = {
   "error.IDEMPOTENCY_MISMATCH": "Please try again.",
   "error.PROFILE_INCOMPLETE":
     "Please enter your name, and a telephone number or an e-mail address, first.",
-  "error.RATE_LIMITED": "Too many requests. Please wait a moment.",
+  "error.RATE_LIMITED": "That was very fast. Please wait a moment, then try again.",
   "error.TOO_MANY_RESERVATIONS": "You keep too many times at once. Confirm one or give one back.",
   "error.TOO_MANY_APPOINTMENTS":
     "You have as many appointments ahead as can be booked here. Please call the practice.",
