@@ -54,6 +54,18 @@ export const GLOSSARY: readonly Term[] = [
 /** Words of engineers, which patients are never shown. */
 export const TECHNICAL: readonly string[] = [
   ...["API", "cache", "client", "database", "hub", "HTTP", "ID", "JSON", "null", "request"],
-  ...["server", "Server", "Hub", "Token", "session", "socket", "sync", "timeout", "token", "URL", "UUID"],
+  ...[
+    "server",
+    "Server",
+    "Hub",
+    "Token",
+    "session",
+    "socket",
+    "sync",
+    "timeout",
+    "token",
+    "URL",
+    "UUID",
+  ],
   ...["Anfrage", "Anfragen", "Datenbank", "Sitzung", "Zeitüberschreitung"],
 ];
