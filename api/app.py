@@ -17,6 +17,7 @@ from api.rest.pages import BUILT, page_routes, sign_in_page
 from api.rest.responses import json_response
 from api.rest.route_table import ROUTES
 from api.sign_in.deps import SIGN_IN, SignInDeps
+from api.sign_in.openid_routes import openid_routes
 from api.sign_in.routes import closed_routes, sign_in_routes
 
 MAX_LINE_BYTES: Final = 32 * 1024
@@ -49,7 +50,7 @@ def create_app(
     app.router.add_get("/metrics", health.metrics)
     if sign_in:
         app[SIGN_IN] = sign_in
-        app.router.add_routes((sign_in_page(), *sign_in_routes()))
+        app.router.add_routes((sign_in_page(), *sign_in_routes(), *openid_routes()))
     else:
         app.router.add_routes(closed_routes())
     app.router.add_routes(page_routes(screens, deps.settings.frame_origins))

@@ -38,10 +38,8 @@ def own_claims(payload: Payload, *, key: str) -> Claims:
 
 def claims_of(payload: Payload, *, role_claim: str, key: str) -> Claims:
     """Of a token of another issuer. ``key`` is the name of the key that verified it."""
-    subject, actor = payload["sub"], _actor(payload)
+    subject, actor = subject_of(payload["sub"]), _actor(payload)
     role = _role(claim_at(payload, role_claim))
-    if not _is_subject(subject) or subject.startswith(HUB_SUBJECT_PREFIX):
-        raise InvalidToken("sub")
     if actor is not None and role is not Role.PATIENT:
         raise InvalidToken("act goes with a patient only")
     email = _email(payload.get("email"))
@@ -49,13 +47,20 @@ def claims_of(payload: Payload, *, role_claim: str, key: str) -> Claims:
         subject=subject,
         role=role,
         actor=actor,
-        name=_name(payload.get("name")) or _metadata_name(payload),
+        name=name_of(payload.get("name")) or _metadata_name(payload),
         email=email,
         email_verified=email is not None and payload.get("email_verified") is True,
         phone=_phone(payload.get("phone")),
         expires_at=numeric_date(payload["exp"]),
         key=key,
     )
+
+
+def subject_of(value: object) -> str:
+    """Of another issuer's person. Raises InvalidToken."""
+    if not _is_subject(value) or value.startswith(HUB_SUBJECT_PREFIX):
+        raise InvalidToken("sub")
+    return value
 
 
 def claim_at(payload: Payload, path: str) -> object:
@@ -111,7 +116,7 @@ def _actor(payload: Payload) -> str | None:
     return actor
 
 
-def _name(value: object) -> str | None:
+def name_of(value: object) -> str | None:
     """A name that may fill a profile, otherwise ``None``."""
     name = name_in(value) if isinstance(value, str) else None
     return name if name and len(name) <= MAX_NAME_CHARS else None
@@ -131,4 +136,4 @@ def _metadata_name(payload: Payload) -> str | None:
     metadata = payload.get("user_metadata")
     if not isinstance(metadata, Mapping):
         return None
-    return _name(metadata.get("full_name")) or _name(metadata.get("name"))
+    return name_of(metadata.get("full_name")) or name_of(metadata.get("name"))

@@ -9,6 +9,8 @@ from typing import Final
 from actors.calendar.alarms import Alarms
 from actors.calendar.registry import Calendars, Registry
 from actors.domain.channels import Channel
+from actors.domain.principal import Role
+from actors.domain.sign_in import SignInMethod
 from actors.ports.clock import Clock, NewId
 from actors.ports.events import Broadcaster, EventRecord
 from actors.ports.profiles import Connections
@@ -356,6 +358,7 @@ def _webhooks(core: Core, access: ChannelAccess) -> Webhooks:
 
 def _sign_ins(core: Core, connections: Connections) -> SignIns:
     base, settings = core.base, core.base.config.sign_in
+    needs_passkey = frozenset(map(Role, settings.passkey_roles))
     return SignIns(
         base.store.sessions,
         base.store.accounts,
@@ -365,6 +368,10 @@ def _sign_ins(core: Core, connections: Connections) -> SignIns:
         base.new_id,
         idle=timedelta(hours=settings.idle_hours),
         life=timedelta(days=settings.session_days),
+        barred={
+            SignInMethod.CODE: needs_passkey,
+            SignInMethod.PROVIDER: () if base.config.openid.replaces_passkey else needs_passkey,
+        },
     )
 
 

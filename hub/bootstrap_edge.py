@@ -12,8 +12,10 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from actors.calendar.calendar_actor import CalendarActor
+from actors.domain.principal import Role
 from actors.services.mail_codes import MailCodes
 from actors.services.passkeys import Passkeys
+from actors.services.provider_sign_ins import ProviderRules, ProviderSignIns
 from actors.services.services import Services
 from api.app import create_app
 from api.deps import AppDeps
@@ -25,7 +27,15 @@ from api.realtime.sse.streams import EventStreams
 from api.realtime.supabase import Supabase
 from api.rest.commands import COMMANDS
 from api.sign_in.authenticators import WebAuthn
-from api.sign_in.deps import CODES_PER_HOUR, SIGN_IN_BURST, SIGN_IN_RATE_PER_S, SignInDeps
+from api.sign_in.deps import (
+    CODES_PER_HOUR,
+    SIGN_IN_BURST,
+    SIGN_IN_RATE_PER_S,
+    OfferedProvider,
+    SignInDeps,
+)
+from api.sign_in.openid import OpenIdProvider
+from api.sign_in.openid_routes import CALLBACK
 from hub.bootstrap_core import Base, Core
 from hub.chat import chat_deps
 from hub.messages.mailbox_page import mailbox_routes
@@ -98,6 +108,7 @@ def _sign_in_deps(core: Core, services: Services) -> SignInDeps | None:
         sign_ins=services.sign_ins,
         webauthn=webauthn,
         mail_codes=_mail_codes(base, services),
+        provider=_provider(core, services),
         passkeys=Passkeys(
             base.store.passkeys,
             base.store.accounts,
@@ -131,6 +142,32 @@ def _mail_codes(base: Base, services: Services) -> MailCodes | None:
         base.clock,
         base.new_id,
     )
+
+
+def _provider(core: Core, services: Services) -> OfferedProvider | None:
+    base, openid = core.base, core.base.config.openid
+    if not openid.issuer:
+        return None
+    rules = ProviderRules(
+        trust_email=openid.trust_email,
+        create_roles=frozenset(map(Role, openid.create_roles)),
+        checks_role=bool(openid.role_claim),
+        checks_practice=bool(openid.practice_claim),
+        is_token_issuer=openid.issuer == base.config.auth.issuer,
+    )
+    address = f"{base.config.server.public_url}{CALLBACK}"
+    sign_ins = ProviderSignIns(
+        base.store.providers,
+        OpenIdProvider(openid, base.clock, redirect_uri=address),
+        base.store.accounts,
+        services.invitations,
+        services.sign_ins,
+        core.directory,
+        core.practices,
+        core.records,
+        rules,
+    )
+    return OfferedProvider(name=openid.shown_name, sign_ins=sign_ins)
 
 
 def _realtime_deps(core: Core, services: Services) -> RealtimeDeps:

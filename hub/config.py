@@ -18,6 +18,7 @@ from api.auth import MIN_SECRET_BYTES, AuthSettings
 from api.http.settings import ServerSettings
 from api.realtime.rooms.settings import RealtimeSettings
 from api.settings import ApiSettings
+from api.sign_in.openid_settings import OpenIdSettings
 from hub.chat import ChatSettings
 from hub.cluster.settings import ClusterSettings, RedisSettings
 from hub.config_reader import ConfigError, read_config, read_toml
@@ -37,6 +38,7 @@ class Config:
     database: DatabaseSettings = field(default_factory=DatabaseSettings)
     auth: AuthSettings = field(default_factory=AuthSettings)
     sign_in: SignInSettings = field(default_factory=SignInSettings)
+    openid: OpenIdSettings = field(default_factory=OpenIdSettings)
     api: ApiSettings = field(default_factory=ApiSettings)
     realtime: RealtimeSettings = field(default_factory=RealtimeSettings)
     webhooks: WebhookSettings = field(default_factory=WebhookSettings)
@@ -73,6 +75,8 @@ class Config:
                 "sign_in.enabled needs server.public_url, the address of the hub for browsers,"
                 ' such as "https://clinic.example"'
             )
+        if self.openid.issuer and not self.sign_in.enabled:
+            raise ConfigError("openid.issuer needs sign_in.enabled and server.public_url")
         if self.redis.url and not is_postgresql(parse_url(self.database.url)):
             raise ConfigError(
                 "redis.url makes several processes one hub, on one PostgreSQL: set database.url"

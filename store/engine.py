@@ -24,6 +24,7 @@ from actors.ports.sign_in import (
     InvitationStore,
     MailCodeStore,
     PasskeyStore,
+    ProviderStore,
     SessionStore,
     SigningKeyStore,
 )
@@ -45,7 +46,12 @@ from store.repositories.sign_in import (
     SessionRepository,
     SigningKeyRepository,
 )
-from store.repositories.ways_in import InvitationRepository, MailCodeRepository, PasskeyRepository
+from store.repositories.ways_in import (
+    InvitationRepository,
+    MailCodeRepository,
+    PasskeyRepository,
+    ProviderRepository,
+)
 from store.repositories.webhooks import WebhookRepository
 from store.settings import DatabaseSettings
 from store.sql.prepared import once
@@ -82,6 +88,7 @@ class Store:
     invitations: InvitationStore
     passkeys: PasskeyStore
     mail_codes: MailCodeStore
+    providers: ProviderStore
     signing_keys: SigningKeyStore
     retention: RetentionRepository
     stats: WriterStats
@@ -158,6 +165,7 @@ async def open_store(
             invitations=InvitationRepository(writer, readers, sql),
             passkeys=PasskeyRepository(writer, sql),
             mail_codes=MailCodeRepository(writer, readers, sql),
+            providers=ProviderRepository(writer, readers, sql),
             signing_keys=SigningKeyRepository(writer, sql),
             retention=RetentionRepository(writer, sql),
             stats=writing.stats,

@@ -8,6 +8,7 @@ from actors.domain.ids import ProfileId
 from actors.domain.message import Message
 from actors.domain.principal import Principal
 from actors.domain.profile import Profile
+from actors.domain.provider import ProvidedPerson, ProviderLink, ProviderSecrets, ProviderSignIn
 from actors.domain.sign_in import (
     Account,
     AccountId,
@@ -206,6 +207,52 @@ class Authenticators(Protocol):
 
     def used(self, credential: Mapping[str, object], challenge: bytes, passkey: Passkey) -> int:
         """The new count of the authenticator."""
+        ...
+
+
+class IdentityProvider(Protocol):
+    """Another party that identifies people (OpenID Connect). Raises Unavailable."""
+
+    @property
+    def issuer(self) -> str: ...
+
+    async def address(self, secrets: ProviderSecrets) -> str:
+        """Where the browser goes to sign in."""
+        ...
+
+    async def person(
+        self, code: str, secrets: ProviderSecrets, issuer: str | None
+    ) -> ProvidedPerson:
+        """Whom the provider identified when it sent ``code``.
+
+        ``issuer`` is who claims to have sent it (RFC 9207). Raises InvalidToken.
+        """
+        ...
+
+
+class ProviderStore(Protocol):
+    """Writes are audited. Raises CommitFailure."""
+
+    async def begin(self, begun: ProviderSignIn) -> None: ...
+
+    async def take(self, handle_hash: str) -> ProviderSignIn | None:
+        """Remove it, so that it is answered once."""
+        ...
+
+    async def account_of(self, issuer: str, subject: str) -> Account | None: ...
+
+    async def people_with(self, email: str) -> Sequence[Profile]:
+        """Active people with this e-mail address in any case; at most 2."""
+        ...
+
+    async def link(
+        self, request_id: str, link: ProviderLink
+    ) -> tuple[Account, Sequence[SessionId]]:
+        """The account that signs in with the identity from now on, and sessions that ended.
+
+        It is the account of another request if that was first. Raises InvalidToken if the
+        invitation is not open any more, or its person got another account meanwhile.
+        """
         ...
 
 

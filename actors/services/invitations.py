@@ -97,7 +97,11 @@ class Invitations:
         Raises InvalidToken for all others alike.
         """
         secret = secret_of(token)
-        found = await self._store.of_token(hashed(secret)) if secret else None
+        return await self.opened_by(hashed(secret) if secret else "")
+
+    async def opened_by(self, token_hash: str) -> tuple[Invitation, Profile | None]:
+        """The same, by the hash of its token."""
+        found = await self._store.of_token(token_hash) if token_hash else None
         if found is None or not found.is_open(self._clock.now()):
             raise InvalidToken("no open invitation")
         if found.profile_id is None:

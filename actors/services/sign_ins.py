@@ -1,9 +1,11 @@
 """Sessions of people who sign in at the hub: begun, renewed, listed and ended."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
+from types import MappingProxyType
+from typing import Final
 
 from actors.domain.ids import ProfileId
 from actors.domain.issuers import HUB
@@ -31,6 +33,8 @@ from actors.ports.sign_in import AccountStore, SessionStore
 from actors.services.caller import Caller
 from actors.services.directory import Directory
 
+_NONE_BARRED: Final[Mapping[SignInMethod, Collection[Role]]] = MappingProxyType({})
+
 
 @value
 class SignedIn:
@@ -56,8 +60,13 @@ class SignIns:
         *,
         idle: timedelta,
         life: timedelta,
+        barred: Mapping[SignInMethod, Collection[Role]] = _NONE_BARRED,
     ) -> None:
-        """``idle`` and ``life``: how long a session may be unused, and last."""
+        """``idle`` and ``life``: how long a session may be unused, and last.
+
+        ``barred``: the roles that a way in does not lead to.
+        """
+        self._barred = barred
         self._sessions, self._accounts = sessions, accounts
         self._directory, self._connections = directory, connections
         self._clock, self._new_id = clock, new_id
@@ -70,7 +79,7 @@ class SignIns:
 
         Raises InvalidToken if the person has no rights any more.
         """
-        role = await self._role(account)
+        role = await self._role(account, method)
         now = self._clock.now()
         session = Session(
             id=SessionId(self._new_id()),
@@ -108,7 +117,7 @@ class SignIns:
         if successor is None:
             raise InvalidToken("the session is over")
         try:
-            role = await self._role(found.account)
+            role = await self._role(found.account, session.method)
         except InvalidToken:
             await self._end(found.account, [session.id], request_id)
             raise
@@ -180,8 +189,17 @@ class SignIns:
         profile = await self._directory.person(person)
         return [each.id for each in await self._accounts.of_person(profile.id)]
 
-    async def _role(self, account: Account) -> Role:
-        """The role of new tokens. Raises InvalidToken without a person who is active."""
+    def admits(self, role: Role, method: SignInMethod) -> bool:
+        """Whether people of this role sign in this way."""
+        return role not in self._barred.get(method, ())
+
+    async def _role(self, account: Account, method: SignInMethod) -> Role:
+        """The role of new tokens.
+
+        Raises InvalidToken without a person who is active, and if their role needs a passkey.
+        """
+        if not self.admits(account.role, method):
+            raise InvalidToken("this role signs in with a passkey")
         if account.role is Role.ADMIN:
             return account.role
         profile = await self._directory.identities.get((HUB, account.subject))

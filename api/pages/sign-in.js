@@ -21,6 +21,16 @@ const TEXTS = {
     check: "Sign in",
     wrong: "The code is wrong, or not valid any more. The link in the mail may still work.",
     failed: "That did not work. Please try again in a moment.",
+    provider: "Sign in with {name}",
+    accept: "Accept with {name}",
+    problems: {
+      refused: "The sign-in was cancelled or is not valid. Please try again.",
+      ended: "That took too long, or was begun in another window. Please try again.",
+      unknown: "You are signed in there, but nobody here has that sign-in. Ask for an invitation.",
+      passkey: "Your role needs a passkey. Please use it, or ask for an invitation.",
+      invitation: "This invitation has been used or has ended. Ask for a new one.",
+      unavailable: "The other sign-in does not answer. Please try again later.",
+    },
   },
   de: {
     title: "Anmelden",
@@ -41,6 +51,16 @@ const TEXTS = {
     check: "Anmelden",
     wrong: "Der Code ist falsch oder nicht mehr gültig. Der Link in der E-Mail gilt vielleicht noch.",
     failed: "Das hat nicht geklappt. Bitte versuchen Sie es gleich noch einmal.",
+    provider: "Mit {name} anmelden",
+    accept: "Mit {name} annehmen",
+    problems: {
+      refused: "Die Anmeldung wurde abgebrochen oder ist ungültig. Bitte versuchen Sie es erneut.",
+      ended: "Das hat zu lange gedauert oder wurde anderswo begonnen. Bitte versuchen Sie es erneut.",
+      unknown: "Dort sind Sie angemeldet, aber hier kennt niemand diese Anmeldung. Bitten Sie um eine Einladung.",
+      passkey: "Ihre Rolle braucht einen Passkey. Bitte verwenden Sie ihn oder bitten Sie um eine Einladung.",
+      invitation: "Diese Einladung wurde schon verwendet oder ist abgelaufen. Bitten Sie um eine neue.",
+      unavailable: "Die andere Anmeldung antwortet nicht. Bitte versuchen Sie es später noch einmal.",
+    },
   },
 };
 const language = navigator.language.startsWith("de") ? "de" : "en";
@@ -90,7 +110,9 @@ enter.addEventListener("submit", (event) => {
   void verify({ code: document.getElementById("code").value });
 });
 if (link) void verify({ link });
-else if (!invitation) void offerMail();
+else void offerWays();
+const problem = takeProblem();
+if (problem && !link) message.textContent = text.problems[problem] ?? text.failed;
 
 /** What a link brought leaves the address and the history at once. */
 function takeFragment() {
@@ -99,9 +121,36 @@ function takeFragment() {
   return { invitation: found.get("invitation"), link: found.get("link") };
 }
 
-async function offerMail() {
+/** Why the identity provider signed nobody in; it leaves the address. */
+function takeProblem() {
+  const query = new URLSearchParams(location.search);
+  const found = query.get("problem");
+  query.delete("problem");
+  const rest = query.size ? `?${query}` : "";
+  if (found) history.replaceState(null, "", location.pathname + rest);
+  return found;
+}
+
+async function offerWays() {
   const response = await fetch("/sign-in/ways");
-  mail.hidden = !(response.ok && (await response.json()).code);
+  if (!response.ok) return;
+  const ways = await response.json();
+  mail.hidden = Boolean(invitation) || !ways.code;
+  if (!ways.provider) return;
+  const label = invitation ? text.accept : text.provider;
+  const control = document.getElementById("provider");
+  control.textContent = label.replace("{name}", () => ways.provider);
+  control.addEventListener("click", () => void leaveFor(control));
+  document.getElementById("provider-line").hidden = false;
+}
+
+/** To the identity provider, which leads back. */
+async function leaveFor(control) {
+  await attempt(control, text.over, async () => {
+    const wanted = new URLSearchParams(location.search).get("next");
+    const sent = { ...(invitation && { invitation }), ...(wanted && { next: wanted }) };
+    location.assign((await post("/sign-in/oidc/start", sent)).location);
+  });
 }
 
 async function signIn() {
@@ -141,6 +190,7 @@ function placeOf(role) {
 
 function reason(error, refused) {
   if (error instanceof DOMException) return text.cancelled;
+  if (error.status === 503) return text.problems.unavailable;
   return error.status === 401 ? refused : text.failed;
 }
 

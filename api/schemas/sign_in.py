@@ -50,6 +50,18 @@ class CodeAnswerSchema(RequestSchema[CodeAnswer]):
     link = Text(max_chars=100)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProviderWanted:
+    invitation: str | None = None
+    next: str | None = None
+
+
+class ProviderWantedSchema(RequestSchema[ProviderWanted]):
+    invitation = Text(max_chars=100)
+    next = Text(max_chars=100)
+
+
+PROVIDER_WANTED: Final = ProviderWantedSchema()
 CODE_WANTED: Final = CodeWantedSchema()
 CODE_ANSWER: Final = CodeAnswerSchema()
 PASSKEY_WANTED: Final = PasskeyWantedSchema()

@@ -1,6 +1,6 @@
 """What a browser sends and keeps: origins, and the cookie of a session.
 
-The cookie is read by two routes only, and no script of a page sees it. Its name begins with
+The cookie is read by few routes only, and no script of a page sees it. Its name begins with
 ``__Host-``, so a browser takes it only from this host, over TLS, for all paths: another host of
 the domain cannot plant one. On http://localhost browsers may refuse such a name.
 """
@@ -10,6 +10,7 @@ from typing import Final
 
 from aiohttp import web
 
+from actors.domain.provider import PROVIDER_SIGN_IN_LIFE
 from actors.domain.refusals import Forbidden, InvalidToken
 from actors.domain.sign_in import CEREMONY_LIFE, CODE_LIFE
 from actors.services.sign_ins import SignedIn
@@ -19,6 +20,10 @@ from api.sign_in.deps import SIGN_IN, SignInDeps
 SESSION: Final = "chairside-session"
 CEREMONY: Final = "chairside-sign-in"
 CODE: Final = "chairside-code"
+PROVIDER: Final = "chairside-openid"
+PROVIDER_HOST: Final = "chairside-openid-host"
+PROVIDER_PATH: Final = "/sign-in/oidc"
+_AT_HOST, _AT_PATH = "__Host-", "__Secure-"
 
 
 def admit(request: web.Request) -> SignInDeps:
@@ -44,9 +49,21 @@ def ceremony_cookie(request: web.Request, deps: SignInDeps) -> str:
     return _cookie(request, deps, CEREMONY)
 
 
-def _cookie(request: web.Request, deps: SignInDeps, name: str) -> str:
+def provider_cookie(request: web.Request, deps: SignInDeps) -> str:
+    """Raises InvalidToken unless the cookie of the path and that of the host are the same.
+
+    Another host of the domain can plant the first one, and then lead a person into a sign-in of
+    its own. It cannot plant the second.
+    """
+    found = _cookie(request, deps, PROVIDER, _AT_PATH)
+    if found != _cookie(request, deps, PROVIDER_HOST):
+        raise InvalidToken("the cookies differ")
+    return found
+
+
+def _cookie(request: web.Request, deps: SignInDeps, name: str, kind: str = _AT_HOST) -> str:
     """Raises InvalidToken without one, and for several: one of them is not the hub's."""
-    prefix = f"{_prefixed(name, deps)}="
+    prefix = f"{_prefixed(name, deps, kind)}="
     sent = ";".join(request.headers.getall("Cookie", [])).split(";")
     values = [pair.strip().removeprefix(prefix) for pair in sent if pair.strip().startswith(prefix)]
     if len(values) != 1:
@@ -85,8 +102,33 @@ def drop_code(response: web.Response, deps: SignInDeps) -> None:
     _set(response, deps, CODE, "", max_age=0)
 
 
-def _prefixed(name: str, deps: SignInDeps) -> str:
-    return f"__Host-{name}" if deps.is_secure else name
+def keep_provider(response: web.Response, deps: SignInDeps, cookie: str) -> None:
+    """The provider leads the browser back, so these two are sent then (``SameSite=Lax``)."""
+    _set_provider(response, deps, cookie, int(PROVIDER_SIGN_IN_LIFE.total_seconds()))
+
+
+def drop_provider(response: web.Response, deps: SignInDeps) -> None:
+    _set_provider(response, deps, "", 0)
+
+
+def _set_provider(response: web.Response, deps: SignInDeps, cookie: str, max_age: int) -> None:
+    for name, kind, path in (
+        (PROVIDER, _AT_PATH, PROVIDER_PATH),
+        (PROVIDER_HOST, _AT_HOST, "/"),
+    ):
+        response.set_cookie(
+            _prefixed(name, deps, kind),
+            cookie,
+            max_age=max_age,
+            path=path,
+            secure=deps.is_secure,
+            httponly=True,
+            samesite="Lax",
+        )
+
+
+def _prefixed(name: str, deps: SignInDeps, kind: str = _AT_HOST) -> str:
+    return f"{kind}{name}" if deps.is_secure else name
 
 
 def _set(response: web.Response, deps: SignInDeps, name: str, value: str, *, max_age: int) -> None:

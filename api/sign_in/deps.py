@@ -7,6 +7,7 @@ from aiohttp import web
 
 from actors.services.mail_codes import MailCodes
 from actors.services.passkeys import Passkeys
+from actors.services.provider_sign_ins import ProviderSignIns
 from actors.services.sign_ins import SignIns
 from api.issuer import Issuer
 from api.ratelimit import RateLimiter
@@ -14,9 +15,17 @@ from api.sign_in.authenticators import WebAuthn
 
 SIGN_IN_RATE_PER_S: Final = 5.0
 SIGN_IN_BURST: Final = 200
+"""Requests of one client address, behind which there may be a whole practice."""
 CODES_PER_HOUR: Final = 20
 """Mails to one account, by one node."""
-"""Requests of one client address, behind which there may be a whole practice."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OfferedProvider:
+    """An identity provider, and its name for people."""
+
+    name: str
+    sign_ins: ProviderSignIns
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,6 +38,8 @@ class SignInDeps:
     webauthn: WebAuthn
     mail_codes: MailCodes | None
     """``None``: no codes are sent by mail."""
+    provider: OfferedProvider | None
+    """``None``: people sign in at the hub only."""
     limiter: RateLimiter
     """Of the requests of one client address."""
 

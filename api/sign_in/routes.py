@@ -67,7 +67,7 @@ async def token(request: web.Request) -> web.Response:
 async def sign_out(request: web.Request) -> web.Response:
     """End the browser's session; without one, nothing changes."""
     deps = admit(request)
-    await _end_session(request, deps)
+    await end_session(request, deps)
     response = web.Response(status=204)
     drop_session(response, deps)
     return response
@@ -75,7 +75,12 @@ async def sign_out(request: web.Request) -> web.Response:
 
 async def ways(request: web.Request) -> web.Response:
     """Which ways in there are, for the page."""
-    offered = {"passkey": True, "code": request.app[SIGN_IN].mail_codes is not None}
+    deps = request.app[SIGN_IN]
+    offered = {
+        "passkey": True,
+        "code": deps.mail_codes is not None,
+        "provider": deps.provider.name if deps.provider else None,
+    }
     return json_response(orjson.dumps(offered))
 
 
@@ -100,7 +105,7 @@ async def passkey_verify(request: web.Request) -> web.Response:
         device=request.headers.get("User-Agent", ""),
         request_id=request[REQUEST_ID],
     )
-    await _end_session(request, deps)
+    await end_session(request, deps)
     response = signed_in_response(request, signed_in)
     drop_ceremony(response, deps)
     return response
@@ -132,13 +137,13 @@ async def verify(request: web.Request) -> web.Response:
         device=request.headers.get("User-Agent", ""),
         request_id=request[REQUEST_ID],
     )
-    await _end_session(request, deps)
+    await end_session(request, deps)
     response = signed_in_response(request, signed_in)
     drop_code(response, deps)
     return response
 
 
-async def _end_session(request: web.Request, deps: SignInDeps) -> None:
+async def end_session(request: web.Request, deps: SignInDeps) -> None:
     """End the session of the browser's cookie, if there is one."""
     with suppress(InvalidToken):
         cookie = session_cookie(request, deps)

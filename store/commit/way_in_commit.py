@@ -1,4 +1,4 @@
-"""The commits of invitations and passkeys. Each function returns a plan."""
+"""The commits of invitations, passkeys, and providers. Each function returns a plan."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -6,6 +6,7 @@ from datetime import datetime
 from actors.domain.ids import ProfileId
 from actors.domain.issuers import HUB
 from actors.domain.principal import Principal
+from actors.domain.provider import ProviderLink
 from actors.domain.refusals import InvalidToken
 from actors.domain.sign_in import Account, Invitation, InvitationId, Passkey, SessionId
 from actors.ports.sign_in import Acceptance
@@ -63,31 +64,92 @@ def accepting(
     by = account.principal
 
     def plan() -> Plan[Done[Sequence[SessionId]]]:
-        ending = {"row_id": accepted.invitation_id, "ended_at": now}
-        if not (yield from execute(statements.end_invitation, **ending)):
-            raise InvalidToken("the invitation is not open any more")
         if accepted.is_new:
-            yield from _add(account, accepted.person, sql)
-        counting = {"account": account.id, "now": now}
-        rows = yield from execute(statements.open_sessions, **counting)
-        found = [SessionId(id_) for (id_,) in rows]
-        yield from end_sessions(found, by, request_id, now, ENDED, sql)
+            yield from _add_alone(account, accepted.person, sql)
+        used = (accepted.invitation_id, account)
+        found = yield from _use_invitation(*used, request_id, now, sql)
         kept = accepted.passkey
-        entries = (
-            ("invitation", accepted.invitation_id, "used"),
-            ("passkey", kept.id, "added"),
-        )
+        entry = sign_in_params(by, now, request_id, "passkey", kept.id, "added")
         yield (
-            once(statements.drop_passkeys, account=account.id),
             once(statements.insert_passkey, **PASSKEY.params(kept)),
-            *(
-                once(sql.insert_audit, **sign_in_params(by, now, request_id, *entry))
-                for entry in entries
-            ),
+            once(sql.insert_audit, **entry),
         )
         return Done(found)
 
     return plan
+
+
+def linking(
+    request_id: str, link: ProviderLink, sql: WriteStatements
+) -> Callable[[], Plan[Done[tuple[Account, Sequence[SessionId]]]]]:
+    """An account signs in with an identity of the provider, which no other one has."""
+    statements, account, now = sql.sign_in, link.account, link.at
+    identity = {"of_issuer": link.issuer, "of_subject": link.subject}
+
+    def plan() -> Plan[Done[tuple[Account, Sequence[SessionId]]]]:
+        yield from execute(sql.lock_hub_alone)
+        rows = yield from execute(statements.account_of_subject, **identity)
+        if rows:
+            if link.invitation_id is not None:
+                raise InvalidToken("the identity got an account meanwhile")
+            return Done((ACCOUNT.read(rows[0]), []))
+        if link.is_new:
+            yield from _add_alone(account, link.person, sql)
+        ended: Sequence[SessionId] = []
+        if link.invitation_id is not None:
+            used = (link.invitation_id, account)
+            ended = yield from _use_invitation(*used, request_id, now, sql)
+        by = account.principal
+        entry = sign_in_params(by, now, request_id, "account", account.id, "linked")
+        row = {"issuer": link.issuer, "subject": link.subject, "account_id": account.id}
+        yield (
+            once(statements.insert_provider_subject, **row, created_at=now),
+            once(sql.insert_audit, **entry),
+        )
+        return Done((account, ended))
+
+    return plan
+
+
+def _use_invitation(
+    invitation: InvitationId,
+    account: Account,
+    request_id: str,
+    now: datetime,
+    sql: WriteStatements,
+) -> Plan[Sequence[SessionId]]:
+    """End it, and all that the account signed in with before; the sessions that ended."""
+    statements, by = sql.sign_in, account.principal
+    if not (yield from execute(statements.end_invitation, row_id=invitation, ended_at=now)):
+        raise InvalidToken("the invitation is not open any more")
+    rows = yield from execute(statements.open_sessions, account=account.id, now=now)
+    found = [SessionId(id_) for (id_,) in rows]
+    yield from end_sessions(found, by, request_id, now, ENDED, sql)
+    yield (
+        once(statements.drop_passkeys, account=account.id),
+        once(statements.drop_provider_subjects, account=account.id),
+        once(
+            sql.insert_audit,
+            **sign_in_params(by, now, request_id, "invitation", invitation, "used"),
+        ),
+    )
+    return found
+
+
+def _add_alone(account: Account, person: ProfileId | None, sql: WriteStatements) -> Plan[None]:
+    """Add the only account of a person, or of an admin's name.
+
+    Raises InvalidToken if another request made one meanwhile; it can then be used.
+    """
+    statements = sql.sign_in
+    yield from execute(sql.lock_hub_alone)
+    if person is not None:
+        found = yield from execute(statements.accounts_of_person, person=person)
+    else:
+        found = yield from execute(statements.accounts_of_admin, admin=account.name or "")
+    if found:
+        raise InvalidToken("another account was made meanwhile")
+    yield from _add(account, person, sql)
 
 
 def _add(account: Account, person: ProfileId | None, sql: WriteStatements) -> Plan[None]:

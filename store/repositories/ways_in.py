@@ -1,4 +1,4 @@
-"""Invitations and passkeys: see :mod:`actors.ports.sign_in`."""
+"""Invitations, passkeys, codes, and identity providers: see :mod:`actors.ports.sign_in`."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -10,6 +10,7 @@ from actors.domain.issuers import HUB, HUB_SUBJECT_PREFIX
 from actors.domain.message import Message
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
+from actors.domain.provider import ProviderLink, ProviderSignIn
 from actors.domain.sign_in import (
     Account,
     Ceremony,
@@ -23,7 +24,7 @@ from actors.domain.sign_in import (
 from actors.ports.sign_in import Acceptance
 from store.commit import mail_code_commit
 from store.commit import way_in_commit as commit
-from store.sql.codec import ACCOUNT, CEREMONY, INVITATION, PASSKEY, PROFILE
+from store.sql.codec import ACCOUNT, CEREMONY, INVITATION, PASSKEY, PROFILE, PROVIDER_SIGN_IN
 from store.sql.prepared import Done, Plan, Rows, Statement, execute, once
 from store.sql.readers import Lookup, Readers
 from store.sql.schema import accounts, identities, invitations, profiles
@@ -102,6 +103,7 @@ class PasskeyRepository:
             self._sql.sign_in.forget_ceremonies,
             self._sql.sign_in.forget_invitations,
             self._sql.sign_in.forget_mail_codes,
+            self._sql.sign_in.forget_provider_sign_ins,
         ):
             await self._writer.run(step_job(once(statement, before=now)))
 
@@ -151,6 +153,43 @@ class MailCodeRepository:
     ) -> Account | None:
         plan = mail_code_commit.checking(handle_hash, sent, request_id, now, self._sql)
         return await self._writer.run(single_job(plan))
+
+
+class ProviderRepository:
+    """Implements :class:`actors.ports.sign_in.ProviderStore`."""
+
+    def __init__(self, writer: Writer, readers: Readers, sql: WriteStatements) -> None:
+        self._writer, self._readers, self._sql = writer, readers, sql
+
+    async def begin(self, begun: ProviderSignIn) -> None:
+        values = PROVIDER_SIGN_IN.params(begun)
+        await self._writer.run(step_job(once(self._sql.sign_in.insert_provider_sign_in, **values)))
+
+    async def take(self, handle_hash: str) -> ProviderSignIn | None:
+        taking = self._sql.sign_in.take_provider_sign_in
+        rows = await _read(self._writer, taking, handle=handle_hash)
+        return PROVIDER_SIGN_IN.read(rows[0]) if rows else None
+
+    async def account_of(self, issuer: str, subject: str) -> Account | None:
+        finding = self._sql.sign_in.account_of_subject
+        rows = await _read(self._writer, finding, of_issuer=issuer, of_subject=subject)
+        return ACCOUNT.read(rows[0]) if rows else None
+
+    async def people_with(self, email: str) -> Sequence[Profile]:
+        if (key := email_key(email)) is None:
+            return []
+        p = profiles.c
+        is_one = (p.email_key == key, p.active, p.merged_into.is_(None))
+        query = select(*PROFILE.columns).where(*is_one).order_by(p.id).limit(_TWO_ARE_AMBIGUOUS)
+        async with self._readers.hub(Lookup(exact=email)) as connection:
+            return [PROFILE.read(row) for row in await connection.execute(query)]
+
+    async def link(
+        self, request_id: str, link: ProviderLink
+    ) -> tuple[Account, Sequence[SessionId]]:
+        plan = commit.linking(request_id, link, self._sql)
+        declares = (link.person,) if link.person else ()
+        return await self._writer.run(single_job(plan, declares=declares))
 
 
 async def _read(writer: Writer, statement: Statement, **params: object) -> Rows:

@@ -15,6 +15,7 @@ from actors.domain.patient_words import joined, patient_words
 from actors.domain.practice import Practice, PracticePatient
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import ConsentSource, MessageConsent, MessageConsents, Profile
+from actors.domain.provider import ProviderSignIn
 from actors.domain.schedule import (
     Closure,
     DailyLimit,
@@ -166,6 +167,7 @@ PASSKEY = RowMapper(Passkey, schema.passkeys)
 MAIL_CODE = RowMapper(MailCode, schema.mail_codes)
 WRONG_CODES = RowMapper(WrongCodes, schema.wrong_codes)
 CEREMONY = RowMapper(Ceremony, schema.ceremonies)
+PROVIDER_SIGN_IN = RowMapper(ProviderSignIn, schema.provider_sign_ins)
 SIGNING_KEY = RowMapper(SigningKey, schema.signing_keys)
 DELIVERY = RowMapper(WebhookDelivery, schema.webhook_deliveries)
 

@@ -202,6 +202,26 @@ mail_codes = sa.Table(
     info={"dumped": False},
 )
 
+provider_sign_ins = sa.Table(
+    "provider_sign_ins",
+    metadata,
+    sa.Column("handle_hash", sa.Text, primary_key=True),
+    sa.Column("invitation_hash", sa.Text),
+    sa.Column("next_page", sa.Text),
+    sa.Column("expires_at", Instant, nullable=False, index=True),
+    info={"dumped": False},
+)
+
+provider_subjects = sa.Table(
+    "provider_subjects",
+    metadata,
+    sa.Column("issuer", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("account_id", sa.Text, sa.ForeignKey("accounts.id"), nullable=False, index=True),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.PrimaryKeyConstraint("issuer", "subject"),
+)
+
 wrong_codes = sa.Table(
     "wrong_codes",
     metadata,

@@ -2,12 +2,15 @@
 
 import sqlalchemy as sa
 
+from actors.domain.issuers import HUB, HUB_SUBJECT_PREFIX
+from actors.domain.principal import Role
 from store.sql.codec import (
     ACCOUNT,
     CEREMONY,
     INVITATION,
     MAIL_CODE,
     PASSKEY,
+    PROVIDER_SIGN_IN,
     SESSION,
     SESSION_SECRETS,
     SIGNING_KEY,
@@ -17,9 +20,12 @@ from store.sql.prepared import NO_OFFSET, StatementSet, columns_of
 from store.sql.schema import (
     accounts,
     ceremonies,
+    identities,
     invitations,
     mail_codes,
     passkeys,
+    provider_sign_ins,
+    provider_subjects,
     session_secrets,
     sessions,
     signing_keys,
@@ -28,6 +34,9 @@ from store.sql.schema import (
 
 NO_COUNT: sa.ColumnElement[int] = sa.literal_column("0")
 """Of authenticators that do not count."""
+_HUB: sa.ColumnElement[str] = sa.literal_column(f"'{HUB}'", sa.Text)
+_SUBJECT: sa.ColumnElement[str] = sa.literal_column(f"'{HUB_SUBJECT_PREFIX}'", sa.Text)
+_ADMIN: sa.ColumnElement[str] = sa.literal_column(f"'{Role.ADMIN}'", sa.Text)
 _ROW: sa.BindParameter[str] = sa.bindparam("row_id")
 _ACCOUNT: sa.BindParameter[str] = sa.bindparam("account", type_=sa.Text)
 
@@ -39,6 +48,7 @@ class SignInStatements(StatementSet):
         self._sessions()
         self._invitations()
         self._mail_codes()
+        self._providers()
         self._keys()
 
     def _accounts(self) -> None:
@@ -47,6 +57,14 @@ class SignInStatements(StatementSet):
         # Locked, so that the sessions of one account are counted one after the other.
         finding = sa.select(*ACCOUNT.columns).where(a.id == _ROW)
         self.account = self._build(finding.with_for_update())
+        i, is_of_hub = identities.c, identities.c.subject == _SUBJECT + a.id
+        of_person = (i.issuer == _HUB, i.profile_id == sa.bindparam("person"))
+        joined = sa.select(*ACCOUNT.columns).join_from(accounts, identities, is_of_hub)
+        self.accounts_of_person = self._build(joined.where(*of_person))
+        is_admin = a.role == _ADMIN
+        self.accounts_of_admin = self._build(
+            sa.select(*ACCOUNT.columns).where(is_admin, a.name == sa.bindparam("admin"))
+        )
 
     def _sessions(self) -> None:
         s, k = sessions.c, session_secrets.c
@@ -146,6 +164,27 @@ class SignInStatements(StatementSet):
                 index_elements=[w.account_id],
                 set_={"since": counting.excluded.since, "count": counting.excluded["count"]},
             )
+        )
+
+    def _providers(self) -> None:
+        b, s = provider_sign_ins.c, provider_subjects.c
+        self.insert_provider_sign_in = self._build(sa.insert(provider_sign_ins))
+        self.take_provider_sign_in = self._build(
+            sa.delete(provider_sign_ins)
+            .where(b.handle_hash == sa.bindparam("handle"))
+            .returning(*PROVIDER_SIGN_IN.columns)
+        )
+        self.forget_provider_sign_ins = self._build(
+            sa.delete(provider_sign_ins).where(b.expires_at < sa.bindparam("before"))
+        )
+        self.account_of_subject = self._build(
+            sa.select(*ACCOUNT.columns)
+            .join_from(provider_subjects, accounts, accounts.c.id == s.account_id)
+            .where(s.issuer == sa.bindparam("of_issuer"), s.subject == sa.bindparam("of_subject"))
+        )
+        self.insert_provider_subject = self._build(sa.insert(provider_subjects))
+        self.drop_provider_subjects = self._build(
+            sa.delete(provider_subjects).where(s.account_id == _ACCOUNT)
         )
 
     def _keys(self) -> None:

@@ -194,6 +194,8 @@ RULES: Mapping[str, Rule] = {
     "passkeys": _no_one("id"),
     "ceremonies": _no_one("handle_hash"),
     "mail_codes": _no_one("handle_hash"),
+    "provider_sign_ins": _no_one("handle_hash"),
+    "provider_subjects": _no_one("account_id"),
     "wrong_codes": _no_one("account_id"),
     "session_secrets": _no_one("session_id"),
     "signing_keys": _no_one("id"),

@@ -150,6 +150,24 @@ async def test_an_admin_who_lost_a_passkey_is_locked_out_by_the_next_invitation(
     assert (await used(world.browser(), new)).status == 200, "another name is another admin"
 
 
+async def test_two_invitations_of_one_new_admin_make_one_account(world: SignInWorld) -> None:
+    tokens, bodies, browsers = [], [], [world.browser(), world.browser()]
+    for browser in browsers:
+        made = await world.clinic.admin.post("/api/invitations", {"name": "Ada Example"})
+        tokens.append(token_of(made.body))
+        options = (await browser.post(OPTIONS, {"invitation": tokens[-1]})).body["create"]
+        credential = Authenticator(ORIGIN).create(options)
+        bodies.append({"invitation": tokens[-1], "credential": credential})
+    answers = await asyncio.gather(
+        *(browser.post(VERIFY, body) for browser, body in zip(browsers, bodies, strict=True))
+    )
+    assert sorted(answer.status for answer in answers) == [200, 401]
+    (refused,) = [n for n, answer in enumerate(answers) if answer.status == 401]
+    await enrolled(browsers[refused], tokens[refused])  # is not used up
+    assert len(rows(world.clinic.database, "SELECT * FROM accounts")) == 1
+    assert (await browsers[1 - refused].post("/sign-in/token")).status == 401
+
+
 async def test_who_may_invite_whom(world: SignInWorld) -> None:
     clinic = world.clinic
     desk, other = (clinic.api(each) for each in clinic.staff)

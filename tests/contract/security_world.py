@@ -207,6 +207,8 @@ def _share(database: Database) -> None:
         empty = "decode('', 'hex')" if at != "0" else "x''"
         database.query(f"INSERT INTO passkeys VALUES ('{each}', '{each}', {empty}, 0, {at}, NULL)")
         database.query(f"INSERT INTO mail_codes VALUES ('{each}', NULL, 'x', 'x', 0, {at})")
+        database.query(f"INSERT INTO provider_sign_ins VALUES ('{each}', NULL, NULL, {at})")
+        database.query(f"INSERT INTO provider_subjects VALUES ('x', '{each}', '{each}', {at})")
         database.query(f"INSERT INTO wrong_codes VALUES ('{each}', {at}, 1)")
         database.query(f"INSERT INTO ceremonies VALUES ('{each}', 'x', NULL, NULL, {at})")
         invited = f"'{each}', 'patient', NULL, NULL, NULL, '{each}', {at}, {at}, NULL"
@@ -305,6 +307,8 @@ MAY_SEE: dict[str, Callable[[World, Principal, Row], bool]] = {
     "event_log": lambda *_: False,
     "hub": lambda *_: True,
     "mail_codes": lambda *_: False,
+    "provider_sign_ins": lambda *_: False,
+    "provider_subjects": lambda *_: False,
     "wrong_codes": lambda *_: False,
     "ceremonies": lambda *_: False,
     "passkeys": lambda *_: False,

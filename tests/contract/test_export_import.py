@@ -14,6 +14,7 @@ import pytest
 from actors.domain.appointment import Status
 from actors.domain.events import RowEvent
 from actors.domain.principal import Role
+from actors.domain.provider import ProviderLink
 from actors.domain.schedule import Closure
 from actors.domain.sign_in import Account, AccountId, Invitation, InvitationId, Passkey
 from actors.ports.commits import StoreUnavailable
@@ -156,6 +157,15 @@ async def fill(database: Database, clock: FakeClock, *, people: int = 3) -> None
             at=clock.now(),
         )
         await store.passkeys.accept("r", accepted)
+        linked = ProviderLink(
+            issuer="https://login.example",
+            subject="özge",
+            account=admin_of_hub,
+            person=None,
+            is_new=False,
+            at=clock.now(),
+        )
+        await store.providers.link("r", linked)
         row = turns[0].events[0]
         assert isinstance(row, RowEvent)
         await add_message(clinic, row.after)

@@ -43,7 +43,7 @@ from tests.support.ids import SerialIds
 from tests.support.postgres import ADMIN, postgres_server
 
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]
-REVISIONS = tuple(f"{number:04}" for number in range(1, 32))
+REVISIONS = tuple(f"{number:04}" for number in range(1, 33))
 """What was once the newest. A new migration adds the one before it here."""
 DENTIST = Principal(role=Role.DENTIST, subject="sub-d", person=ProfileId("d"))
 MINE = DentistId(ProfileId("d"))
@@ -490,6 +490,14 @@ _ROWS: Rows = {
             "sign_count": 3,
             "created_at": SEEN,
             "used_at": None,
+        }
+    ],
+    "provider_subjects": [
+        {
+            "issuer": "https://login.example",
+            "subject": "öz",
+            "account_id": "o",
+            "created_at": SEEN,
         }
     ],
     "accounts": [{"id": "o", "role": "admin", "name": "Öz", "created_at": SEEN}],

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
+from yarl import URL
 
 from actors.domain.ids import ProfileId
 from actors.domain.principal import Role
@@ -38,13 +39,27 @@ class Browser:
         self, path: str, body: Any = None, *, origin: str | None = ORIGIN, **headers: str
     ) -> Answer:
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
-        sent.setdefault("Cookie", "; ".join(f"{k}={v}" for k, v in self.cookies.items()))
+        sent.setdefault("Cookie", self.header())
         if origin is not None:
             sent["Origin"] = origin
         async with self.session.post(f"{self.url}{path}", json=body, headers=sent) as response:
             self._keep(response.headers.getall("Set-Cookie", []))
             found = await response.json() if response.content_type == "application/json" else None
             return Answer(response.status, response.headers, found)
+
+    async def get(self, path: str, **headers: str) -> Answer:
+        """Follow a link; the redirects are the test's to follow."""
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        sent.setdefault("Cookie", self.header())
+        options: dict[str, Any] = {"headers": sent, "allow_redirects": False}
+        async with self.session.get(URL(f"{self.url}{path}", encoded=True), **options) as response:
+            self._keep(response.headers.getall("Set-Cookie", []))
+            found = await response.json() if response.content_type == "application/json" else None
+            return Answer(response.status, response.headers, found)
+
+    def header(self) -> str:
+        """Its cookies, as it sends them."""
+        return "; ".join(f"{k}={v}" for k, v in self.cookies.items())
 
     async def token(self) -> str:
         answer = await self.post("/sign-in/token")
