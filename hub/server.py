@@ -92,7 +92,7 @@ async def serve(
             log.info("hub_started", url=url_of(listener))
             await ready(url_of(listener), hub)
             async with serving_hub(hub, listener, config.server.shutdown_grace_s):
-                _tune_garbage_collection()
+                tune_garbage_collection()
                 await stop.wait()
                 log.info("hub_stopping", grace_s=config.server.shutdown_grace_s)
                 hub.edge.health.accepting(accepts=False)
@@ -117,7 +117,7 @@ def serving_hub(
     )
 
 
-def _tune_garbage_collection() -> None:
+def tune_garbage_collection() -> None:
     """Exclude what exists when the hub starts from collections: it stays until the end."""
     gc.collect()
     gc.freeze()

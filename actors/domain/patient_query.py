@@ -72,16 +72,18 @@ class PatientQuery:
         ]
         return cls(terms=tuple(dict.fromkeys(found))[:TERMS_MAX])
 
-    def rank(self, name: str, whole: Sequence[bool]) -> int:
+    @property
+    def of_names(self) -> Sequence[Term]:
+        """The terms that can hold for nothing but the name."""
+        return [term for term in self.terms if term.is_of_name]
+
+    def rank(self, name: str, whole: bool) -> int:
         """How well a patient fits for whom all terms hold; the smallest is the best.
 
-        ``whole``: of each term, whether a word of the name is one of its ``names``. 0: the whole
-        name was typed, 1: what was typed are whole words of it, 2: parts.
+        ``whole``: whether each term of ``of_names`` is a word of the name. 0: the whole name was
+        typed, 1: what was typed are whole words of it, 2: parts.
         """
-        if any(
-            term.is_of_name and not is_whole
-            for term, is_whole in zip(self.terms, whole, strict=True)
-        ):
+        if not whole:
             return 2
         if len(name.split()) > len(self.terms):
             return 1

@@ -4,20 +4,18 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
-    Column,
     ColumnElement,
     CompoundSelect,
     Select,
     and_,
-    false,
     func,
     literal_column,
     or_,
     select,
+    true,
     union_all,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from actors.domain.ids import PracticeId, ProfileId
 from actors.domain.patient_query import PatientQuery, Term
@@ -29,7 +27,6 @@ from store.sql.types import strpos
 
 CANDIDATES_MAX = 2_000
 """People who are looked at, if several terms must hold."""
-_Columns = ReadOnlyColumnCollection[str, Column[Any]]
 _p, _w = profiles.c, patient_words.c
 _AFTER_ALL = "\U0010ffff"
 """Sorts after every character that a word has."""
@@ -63,14 +60,17 @@ async def search_practice(
     reading = select(
         name.patient_id,
         func.substr(name.word, 2),
-        *(_is_whole(name.patient_id, practice, term) for term in query.terms),
+        and_(
+            true(),
+            *(_has(name.patient_id, practice, t.names, begins=False) for t in query.of_names),
+        ),
     ).where(
         name.patient_id == found,
-        _practice_of(name) == practice,
+        name.practice_id == practice,
         name.word >= WHOLE_NAME,
         name.word < AFTER_WHOLE_NAMES,
     )
-    return _sorted(query, await connection.execute(reading))
+    return _sorted(query, (await connection.execute(reading)).all())
 
 
 async def search_among(
@@ -84,16 +84,16 @@ async def search_among(
         for term in query.terms
     )
     whole = (
-        or_(false(), *(strpos(_p.search_text, f"\n{each}\n") > 0 for each in term.names))
-        for term in query.terms
+        or_(*(strpos(_p.search_text, f"\n{each}\n") > 0 for each in term.names))
+        for term in query.of_names
     )
-    reading = select(_p.id, _p.name, *whole).where(own, *holds).limit(FOUND_MAX)
-    return _sorted(query, await connection.execute(reading))
+    reading = select(_p.id, _p.name, and_(true(), *whole)).where(own, *holds).limit(FOUND_MAX)
+    return _sorted(query, (await connection.execute(reading)).all())
 
 
 def _sorted(query: PatientQuery, found: Iterable[Sequence[Any]]) -> Sequence[Match]:
-    """Of rows with an id, a name, and whether each term is a whole word of the name."""
-    return sorted(Match(f"{query.rank(name, whole)}{name}", id_) for id_, name, *whole in found)
+    """Of rows with an id, a name, and whether what was typed are whole words of the name."""
+    return sorted(Match(f"{query.rank(name, whole)}{name}", id_) for id_, name, whole in found)
 
 
 async def page_of(
@@ -147,10 +147,6 @@ def _first(practice: PracticeId, beginning: str, limit: int) -> Select[Any]:
     return rows.order_by(_w.word, _w.patient_id).limit(limit)
 
 
-def _is_whole(patient: ColumnElement[str], at: PracticeId, term: Term) -> ColumnElement[bool]:
-    return _has(patient, at, term.names, begins=False) if term.names else false()
-
-
 def _has(
     patient: ColumnElement[str], at: PracticeId, texts: Sequence[str], *, begins: bool
 ) -> ColumnElement[bool]:
@@ -160,13 +156,8 @@ def _has(
     """
     word = patient_words.alias().c
     fits = or_(*map(_begins(word.word), texts)) if begins else word.word.in_(texts)
-    one = select(_ONE).where(word.patient_id == patient, _practice_of(word) == at, fits)
+    one = select(_ONE).where(word.patient_id == patient, word.practice_id == at, fits)
     return one.limit(1).scalar_subquery().is_not(None)
-
-
-def _practice_of(of: _Columns) -> ColumnElement[str]:
-    """Not as a column, so that the words of one patient are read, and not those of a practice."""
-    return func.coalesce(of.practice_id, "")
 
 
 def _begins(word: ColumnElement[str]) -> Callable[[str], ColumnElement[bool]]:

@@ -18,6 +18,7 @@ import structlog
 
 from actors.domain.principal import Principal
 from hub.clock import SystemClock, new_id
+from hub.server import tune_garbage_collection
 from store.engine import Store, open_store
 from store.migrations.migrate import upgrade
 from store.settings import DatabaseSettings
@@ -67,6 +68,7 @@ async def timed(store: Store, by: Principal, text: str) -> tuple[list[float], in
 
 
 async def measure(engine: str, url: str, *, explained: bool) -> None:
+    tune_garbage_collection()  # as in a hub
     async with open_store(
         DatabaseSettings(url=url),
         render=render,

@@ -168,5 +168,5 @@ def test_a_number_alone_ranks_all_alike() -> None:
     assert {query.rank(name, whole(query, found)) for name, found in patients} == {1}
 
 
-def whole(query: PatientQuery, patient: tuple[str, ...]) -> list[bool]:
-    return [not {*term.names}.isdisjoint(patient) for term in query.terms]
+def whole(query: PatientQuery, patient: tuple[str, ...]) -> bool:
+    return all(not {*term.names}.isdisjoint(patient) for term in query.of_names)
