@@ -31,12 +31,12 @@ test: $(VENV)/.installed-dev $(BUILT) ## all tests except the long ones
 	@$(BIN)/python tools/node.py install tests/node
 	@$(BIN)/python tools/node.py run web test
 	@$(BIN)/python -m tools.chromium
-	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 test-long: $(VENV)/.installed-dev $(BUILT) ## all tests, also the long ones: more examples, rounds and crashes
 	@$(BIN)/python tools/node.py install tests/node
 	@$(BIN)/python tools/node.py install tests/node/suites
-	$(BIN)/python -m pytest -n $(JOBS) -m 'long or not long' $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'long or not long' $(ARGS)
 
 power-cuts: $(VENV)/.installed-dev ## power cuts at every synchronisation of a busy run on SQLite: 5,000 images
 	$(BIN)/python -m pytest -m 'long or not long' tests/faults/test_power_cuts.py $(ARGS)

@@ -88,7 +88,10 @@ def _says(detail: Mapping[str, str]) -> Callable[[str], bool]:
     return lambda rule: re.search(rule, said) is not None
 
 
-@pytest.mark.parametrize("role", ["dentist", "patient"])
+@pytest.mark.timeout(300)  # a thousand requests
+@pytest.mark.parametrize(
+    ("template", "role"), [("sqlite", "dentist"), ("postgres", "patient")], indirect=["template"]
+)
 async def test_every_response_matches_the_api_document(open_clinic: OpenClinic, role: str) -> None:
     await _call_in_a_clinic(open_clinic, role, _call_every_operation, FEW)
 

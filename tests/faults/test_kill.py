@@ -24,7 +24,7 @@ from tests.support.histories import pending, problems_of
 from tests.support.process import UNLIMITED, HubProcess, hub_process
 from tests.support.running import Template
 
-KILLS, KILLS_LONG = 10, 40
+KILLS, KILLS_LONG = 5, 40
 STOPS = 2
 TRAFFIC_PATIENTS = 30
 """The others are witnesses: they act right before a kill and look right after it."""
@@ -57,7 +57,7 @@ class Story:
 
 
 @pytest.mark.timeout(240)
-async def test_ten_kills_under_traffic_lose_nothing(template: Template, tmp_path: Path) -> None:
+async def test_kills_under_traffic_lose_nothing(template: Template, tmp_path: Path) -> None:
     story = await end_again_and_again(template, tmp_path, KILLS, seed=1)
     assert sum(story.pending_at_end) > 0, "kills met events on their way"
 

@@ -46,10 +46,13 @@ def check_response(
         assert not wrong, f"{method} {route} {status}: {wrong[:5]}"
 
 
+_document = cache(openapi)
+
+
 @cache
 def _routes() -> Mapping[re.Pattern[str], tuple[str, Any]]:
     """Each path as a pattern; fixed paths come first, as they do for the server."""
-    paths = sorted(openapi()["paths"].items(), key=lambda item: "{" in item[0])
+    paths = sorted(_document()["paths"].items(), key=lambda item: "{" in item[0])
     return {re.compile(_NAME.sub("[^/]+", re.escape(path))): (path, item) for path, item in paths}
 
 
@@ -62,7 +65,7 @@ def _operation(method: str, path: str) -> tuple[str, Any] | None:
 
 @cache
 def _validator(method: str, route: str, status: str) -> jsonschema_rs.Validator:
-    response = openapi()["paths"][route][method]["responses"][status]
+    response = _document()["paths"][route][method]["responses"][status]
     return _strict(response["content"]["application/json"]["schema"])
 
 
@@ -72,8 +75,13 @@ def _error_validator() -> jsonschema_rs.Validator:
 
 
 def _strict(schema: Any) -> jsonschema_rs.Validator:
-    whole = {**schema, "components": {"schemas": openapi()["components"]["schemas"]}}
-    return jsonschema_rs.Draft202012Validator(closed(whole), validate_formats=True)
+    whole = {**closed(schema), "components": {"schemas": _components()}}
+    return jsonschema_rs.Draft202012Validator(whole, validate_formats=True)
+
+
+@cache
+def _components() -> Any:
+    return closed(_document()["components"]["schemas"])
 
 
 def closed(part: Any) -> Any:
