@@ -13,12 +13,14 @@ from api.openapi import openapi_json
 from api.rest import health
 from api.rest.chat.chat import CHAT_DEPS, ChatDeps
 from api.rest.headers import content_tag, not_modified
-from api.rest.pages import BUILT, page_routes, sign_in_page
+from api.rest.pages import BUILT, page_routes, sign_in_page, visit_page
 from api.rest.responses import json_response
 from api.rest.route_table import ROUTES
 from api.sign_in.deps import SIGN_IN, SignInDeps
 from api.sign_in.openid_routes import openid_routes
 from api.sign_in.routes import closed_routes, sign_in_routes
+from api.visits.deps import VISITS, VisitDeps
+from api.visits.routes import visit_routes
 
 MAX_LINE_BYTES: Final = 32 * 1024
 """``max_line_size`` and ``max_field_size`` of the runner: a hundred channels with their
@@ -26,11 +28,17 @@ positions fit into one request."""
 
 
 def create_app(
-    deps: AppDeps, chat: ChatDeps, sign_in: SignInDeps | None = None, *, screens: Path = BUILT
+    deps: AppDeps,
+    chat: ChatDeps,
+    sign_in: SignInDeps | None = None,
+    visits: VisitDeps | None = None,
+    *,
+    screens: Path = BUILT,
 ) -> web.Application:
     """The application of a hub, with all its routes; ``screens``: the folder of built pages.
 
-    Without ``sign_in``, nobody signs in at the hub itself.
+    Without ``sign_in``, nobody signs in at the hub itself; without ``visits``, no link leads to a
+    visit.
 
     Its runner must be given :data:`MAX_LINE_BYTES`, and no access log of aiohttp's:
     the middleware writes one.
@@ -53,6 +61,9 @@ def create_app(
         app.router.add_routes((sign_in_page(), *sign_in_routes(), *openid_routes()))
     else:
         app.router.add_routes(closed_routes())
+    if visits:
+        app[VISITS] = visits
+        app.router.add_routes((visit_page(), *visit_routes()))
     app.router.add_routes(page_routes(screens, deps.settings.frame_origins))
 
     async def end_streams(_: web.Application) -> None:

@@ -27,6 +27,7 @@ from actors.services.directory import Directory
 from actors.services.duplicates import Duplicates
 from actors.services.identity import Identity
 from actors.services.invitations import Invitations
+from actors.services.linked_visits import LinkedVisits
 from actors.services.merging import Merging
 from actors.services.messages import CalendarEntries, Messages
 from actors.services.patient_import import PatientImport
@@ -266,46 +267,50 @@ def build_services(core: Core, calendars: Calendars, connections: Connections) -
     config, store = core.base.config, core.base.store
     clock, new_id = core.base.clock, core.base.new_id
     directory, catalog, records = core.directory, core.catalog, core.records
-    access, turns = ChannelAccess(directory), Turns()
-    duplicates = Duplicates(store.profiles, core.practices, config.practice.region)
+    practices, access, turns = core.practices, ChannelAccess(directory), Turns()
+    duplicates = Duplicates(store.profiles, practices, config.practice.region)
     suspension = Suspension(store.webhooks, core.dispatcher, clock)
+    files = VisitCalendars(config.messages)
     bookings = Bookings(
         calendars,
         store.appointments,
         directory,
-        core.practices,
+        practices,
         clock,
         new_id,
         core.stored,
         require_contact=config.practice.require_contact,
     )
+    availability = Availability(
+        calendars,
+        catalog,
+        directory,
+        store.profiles,
+        store.appointments,
+        clock,
+        new_id,
+        core.stored,
+        turns,
+    )
+    entries = CalendarEntries(bookings, directory, practices, catalog, files)
     return Services(
         identity=core.identity,
         access=access,
-        people=People(store.profiles, directory, core.practices, records, connections, duplicates),
+        people=People(store.profiles, directory, practices, records, connections, duplicates),
         lookups=_lookups(core),
-        practices=core.practices,
+        practices=practices,
         duplicates=duplicates,
-        merging=Merging(directory, core.practices, store.practices, records, connections),
+        merging=Merging(directory, practices, store.practices, records, connections),
         imports=_imports(core, connections, duplicates, turns),
         practice_patients=PracticePatients(store.practices, store.profiles, directory, records),
         catalog=catalog,
-        availability=Availability(
-            calendars,
-            catalog,
-            directory,
-            store.profiles,
-            store.appointments,
-            clock,
-            new_id,
-            core.stored,
-            turns,
-        ),
+        availability=availability,
         turns=turns,
         bookings=bookings,
         messages=Messages(store.messages, bookings, records),
-        calendar_entries=CalendarEntries(
-            bookings, directory, core.practices, catalog, VisitCalendars(config.messages)
+        calendar_entries=entries,
+        linked_visits=LinkedVisits(
+            store.visit_links, bookings, availability, directory, practices, catalog, entries, clock
         ),
         changes=Changes(store.events),
         replays=Replays(store.events, clock, kept=timedelta(days=config.retention.events_days)),
@@ -313,7 +318,7 @@ def build_services(core: Core, calendars: Calendars, connections: Connections) -
         suspension=suspension,
         consents=_consents(core, connections, suspension),
         sign_ins=_sign_ins(core, connections),
-        invitations=Invitations(store.invitations, directory, core.practices, clock, new_id),
+        invitations=Invitations(store.invitations, directory, practices, clock, new_id),
     )
 
 

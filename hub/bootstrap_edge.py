@@ -36,6 +36,14 @@ from api.sign_in.deps import (
 )
 from api.sign_in.openid import OpenIdProvider
 from api.sign_in.openid_routes import CALLBACK
+from api.visits.deps import (
+    LINK_BURST,
+    LINK_RATE_PER_S,
+    VISIT_BURST,
+    VISIT_CHANGES_PER_HOUR,
+    VISIT_RATE_PER_S,
+    VisitDeps,
+)
 from hub.bootstrap_core import Base, Core
 from hub.chat import chat_deps
 from hub.messages.mailbox_page import mailbox_routes
@@ -80,7 +88,8 @@ async def open_edge(core: Core, services: Services, errors: RecentErrors) -> Asy
         config.chat, auth_secret=config.auth.secret, monotonic=base.clock.monotonic
     ) as chat:
         sign_in = _sign_in_deps(core, services)
-        app = create_app(_app_deps(core, deps, streams, health), chat, sign_in)
+        visits = _visit_deps(base, services)
+        app = create_app(_app_deps(core, deps, streams, health), chat, sign_in, visits)
         if config.server.environment == "demo" and config.mail.folder:
             app.router.add_routes(mailbox_routes(Path(config.mail.folder)))
         realtime.attach(app)
@@ -123,6 +132,25 @@ def _sign_in_deps(core: Core, services: Services) -> SignInDeps | None:
             burst=SIGN_IN_BURST,
             monotonic=base.clock.monotonic,
         ),
+    )
+
+
+def _visit_deps(base: Base, services: Services) -> VisitDeps | None:
+    """Where the links of messages lead, if messages have any."""
+    messages, public_url = base.config.messages, base.config.server.public_url
+    if not (messages.enabled and messages.visit_links and public_url):
+        return None
+
+    def limiter(rate_per_s: float, burst: int) -> RateLimiter:
+        return RateLimiter(rate_per_s=rate_per_s, burst=burst, monotonic=base.clock.monotonic)
+
+    return VisitDeps(
+        public_url=public_url,
+        visits=services.linked_visits,
+        includes_type=messages.include_type,
+        addresses=limiter(VISIT_RATE_PER_S, VISIT_BURST),
+        reads=limiter(LINK_RATE_PER_S, LINK_BURST),
+        changes=limiter(VISIT_CHANGES_PER_HOUR / 3_600, VISIT_CHANGES_PER_HOUR),
     )
 
 

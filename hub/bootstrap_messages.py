@@ -28,7 +28,12 @@ async def open_messages(base: Base) -> AsyncIterator[MessageSender | None]:
         config.messages,
         queue=base.store.messages,
         reminders=_reminders(base),
-        letters=Letters(config.messages, config.mail.sender, config.practice.region),
+        letters=Letters(
+            config.messages,
+            config.mail.sender,
+            config.practice.region,
+            config.server.public_url,
+        ),
         mail=_mail(base),
         texts=TwilioTransport(config.sms) if config.sms.is_set else None,
         clock=base.clock,

@@ -46,6 +46,7 @@ from store.repositories.sign_in import (
     SessionRepository,
     SigningKeyRepository,
 )
+from store.repositories.visit_links import VisitLinkRepository
 from store.repositories.ways_in import (
     InvitationRepository,
     MailCodeRepository,
@@ -83,6 +84,7 @@ class Store:
     consents: ConsentReads
     messages: MessageRepository
     reminders: ReminderRepository
+    visit_links: VisitLinkRepository
     sessions: SessionStore
     accounts: AccountStore
     invitations: InvitationStore
@@ -160,6 +162,7 @@ async def open_store(
             consents=ConsentRepository(readers),
             messages=MessageRepository(writer, readers, commits, clock),
             reminders=ReminderRepository(writer, readers, commits),
+            visit_links=VisitLinkRepository(writer, readers, sql),
             sessions=SessionRepository(writer, readers, sql),
             accounts=AccountRepository(writer, readers, sql),
             invitations=InvitationRepository(writer, readers, sql),

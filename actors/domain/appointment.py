@@ -170,6 +170,8 @@ class Appointment:
     created_via: str
     notes: str | None = None
     cancel_reason: CancelReason | None = None
+    patient_confirmed_at: datetime | None = None
+    """When the patient answered that they will come, at this time and to this dentist."""
     created_at: datetime
     updated_at: datetime
 

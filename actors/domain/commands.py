@@ -112,6 +112,13 @@ class CancelAppointment(RowCommand):
 
 
 @value
+class ConfirmVisit(RowCommand):
+    """The patient answers that they will come. Repeated, nothing changes."""
+
+    expected_version: int | None = None
+
+
+@value
 class ReplaceSchedule(Command):
     """Replace the whole availability schedule; ``schedule.version`` is ignored."""
 

@@ -28,6 +28,7 @@ from actors.domain.commands import (
     CancelAppointment,
     ChangeAppointment,
     Command,
+    ConfirmVisit,
     ExpireHold,
     HoldSlot,
     MoveAppointment,
@@ -80,6 +81,8 @@ def decide(command: Command, calendar: Calendar, now: datetime) -> Decision:
             return _move(command, calendar, now)
         case CancelAppointment():
             return _cancel(command, calendar, now)
+        case ConfirmVisit():
+            return _confirm_visit(command, calendar, now)
         case ReplaceSchedule():
             return _replace_schedule(command, calendar, now)
         case _:
@@ -264,6 +267,8 @@ def _with_time(command: AppointmentCommand, calendar: Calendar, row: Appointment
     moved = replace(
         row, dentist_id=calendar.dentist_id, start=start, end=start + (row.end - row.start)
     )
+    if moved != row:  # the patient said nothing about this place
+        moved = replace(moved, patient_confirmed_at=None)
     if type_id != row.appointment_type_id:
         return rules.of_kind(moved, rules.kind_to_book(calendar, type_id, command.by))
     if moved != row and not command.by.works_at_practice:
@@ -310,6 +315,21 @@ def _cancel(command: CancelAppointment, calendar: Calendar, now: datetime) -> De
         rules.check_not_too_late(row, now, calendar.schedule.cancel_notice_minutes)
     after = rules.next_version(row, now, status=Status.CANCELLED, cancel_reason=command.reason)
     return _decided(Outcome.GONE, after, AppointmentCancelled(before=row, after=after))
+
+
+def _confirm_visit(command: ConfirmVisit, calendar: Calendar, now: datetime) -> Decision:
+    """Note that the patient will come. Only the patient of a visit to come can say so."""
+    row = rules.visible(calendar, command.appointment_id, command.by, "appointment")
+    if command.by.works_at_practice:
+        raise refusals.Forbidden("Only the patient confirms a visit")
+    if row.status is not Status.CONFIRMED:
+        raise refusals.InvalidTransition(row.status, "confirmed by the patient")
+    rules.check_not_too_late(row, now)
+    if row.patient_confirmed_at:
+        return _decided(Outcome.UNCHANGED, row)
+    rules.check_version(command.expected_version, row.version)
+    after = rules.next_version(row, now, patient_confirmed_at=now)
+    return _decided(Outcome.CHANGED, after, AppointmentChanged(before=row, after=after))
 
 
 # --- the schedule --------------------------------------------------------------------

@@ -258,8 +258,9 @@ def secret_text(secret: bytes) -> str:
 
 
 def secret_of(text: str) -> bytes | None:
-    """``None``: it is not the text of a secret."""
-    return base64.urlsafe_b64decode(f"{text}=") if _SECRET.fullmatch(text) else None
+    """``None``: it is not the text of a secret, of which there is one for each secret."""
+    secret = base64.urlsafe_b64decode(f"{text}=") if _SECRET.fullmatch(text) else None
+    return secret if secret and secret_text(secret) == text else None
 
 
 def hashed(secret: bytes) -> str:

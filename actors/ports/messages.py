@@ -13,6 +13,7 @@ from actors.domain.practice import Practice
 from actors.domain.principal import Principal
 from actors.domain.profile import Profile
 from actors.domain.values import value
+from actors.domain.visit_link import VisitLink
 
 
 @value
@@ -114,11 +115,23 @@ class QueuedMessages(Protocol):
         """Counts messages to the same patient, and of the same practice."""
         ...
 
-    async def save(self, changes: Sequence[MessageSaved]) -> None:
-        """Save all changes and publish their events, or nothing.
+    async def save(self, changes: Sequence[MessageSaved], links: Sequence[VisitLink] = ()) -> None:
+        """Save all changes and new links, and publish the events of the changes, or nothing.
 
         Raises :class:`~actors.domain.refusals.VersionConflict` if a message changed meanwhile.
         """
+        ...
+
+
+class VisitLinks(Protocol):
+    """The links of messages, by which patients reach their visits. Raises a CommitFailure."""
+
+    async def of_token(self, token_hash: str) -> VisitLink | None: ...
+
+    async def revoke(
+        self, by: Principal, request_id: str, appointment_id: AppointmentId, now: datetime
+    ) -> int:
+        """Revoke those of a visit that the caller may see, audited; answers how many."""
         ...
 
 

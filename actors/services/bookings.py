@@ -250,6 +250,23 @@ class Bookings:
             overbook=change.overbook,
         )
 
+    async def confirm(
+        self,
+        caller: Caller,
+        appointment_id: AppointmentId,
+        *,
+        expected_version: int | None = None,
+    ) -> Reply:
+        """Note that the patient will come; confirming again changes nothing."""
+        caller.principal.require(Role.PATIENT)
+        command = commands.ConfirmVisit(
+            by=caller.principal, appointment_id=appointment_id, expected_version=expected_version
+        )
+        body = {"id": appointment_id, "version": expected_version}
+        return await self._commands.send_to_row(
+            caller, appointment_id, "appointment", command, "appointment:confirm", body
+        )
+
     async def cancel(
         self,
         caller: Caller,

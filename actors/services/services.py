@@ -11,6 +11,7 @@ from actors.services.consents import Consents
 from actors.services.duplicates import Duplicates
 from actors.services.identity import Identity
 from actors.services.invitations import Invitations
+from actors.services.linked_visits import LinkedVisits
 from actors.services.merging import Merging
 from actors.services.messages import CalendarEntries, Messages
 from actors.services.patient_import import PatientImport
@@ -49,6 +50,7 @@ class Services:
     sign_ins: SignIns
     messages: Messages
     calendar_entries: CalendarEntries
+    linked_visits: LinkedVisits
     invitations: Invitations
     turns: Turns = field(default_factory=Turns)
     """Of long computations, also those of the caller."""

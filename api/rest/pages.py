@@ -83,6 +83,11 @@ def sign_in_page() -> web.RouteDef:
     return web.get("/sign-in", _page(_PAGES / "sign-in.html", CSP))
 
 
+def visit_page() -> web.RouteDef:
+    """Where the links of messages lead."""
+    return web.get("/visit", _page(_PAGES / "visit.html", CSP))
+
+
 async def _unbuilt(request: web.Request) -> web.StreamResponse:
     return web.Response(status=503, text=_UNBUILT)
 

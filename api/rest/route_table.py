@@ -17,6 +17,7 @@ from api.rest import (
     practices,
     reservations,
     sessions,
+    visit_links,
     webhooks,
 )
 from api.rest.chat import chat
@@ -30,7 +31,7 @@ ROUTES: Final[Mapping[str, Routes]] = {
     "Practices": practices.ROUTES,
     "Imports": imports.ROUTES,
     "Consents": consents.ROUTES,
-    "Messages": messages.ROUTES,
+    "Messages": (*messages.ROUTES, *visit_links.ROUTES),
     "Sessions": (*sessions.ROUTES, *invitations.ROUTES),
     "Appointment types": catalog.ROUTES,
     "Changes": changes.ROUTES,

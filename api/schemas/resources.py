@@ -78,6 +78,9 @@ class AppointmentSchema(RowSchema):
         metadata={"type": "string", "description": "Shared by the dentist and the patient"},
     )
     cancel_reason = fields.OneOf(CancelReason, allow_none=True)
+    patient_confirmed_at = fields.InstantField(
+        allow_none=True, metadata={"description": "When the patient answered that they will come"}
+    )
     created_at = fields.InstantField()
     updated_at = fields.InstantField()
 

@@ -11,10 +11,11 @@ from typing import Final
 from aiohttp import web
 
 from actors.domain.provider import PROVIDER_SIGN_IN_LIFE
-from actors.domain.refusals import Forbidden, InvalidToken
+from actors.domain.refusals import InvalidToken
 from actors.domain.sign_in import CEREMONY_LIFE, CODE_LIFE
 from actors.services.sign_ins import SignedIn
 from api.http.forwarded import counted_as
+from api.own_pages import check_own_page
 from api.sign_in.deps import SIGN_IN, SignInDeps
 
 SESSION: Final = "chairside-session"
@@ -29,14 +30,10 @@ _AT_HOST, _AT_PATH = "__Host-", "__Secure-"
 def admit(request: web.Request) -> SignInDeps:
     """Check that a page of this hub sends the request, and how many its address sends.
 
-    Browsers add ``Origin`` to every POST request; without it, nothing is known of the sender.
     Raises Forbidden and RateLimited.
     """
     deps = request.app[SIGN_IN]
-    if request.headers.getall("Origin", []) != [deps.public_url]:
-        raise Forbidden("Only pages of this hub may sign in")
-    if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
-        raise Forbidden("Only pages of this hub may sign in")
+    check_own_page(request, deps.public_url, "Only pages of this hub may sign in")
     deps.limiter.take(counted_as(request.remote or ""))
     return deps
 

@@ -52,6 +52,7 @@ class Appointment(Slot):
     created_via: str
     notes: str | None
     cancel_reason: str | None
+    patient_confirmed_at: str | None
     created_at: str
     updated_at: str
     patient: Person

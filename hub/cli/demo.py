@@ -58,12 +58,18 @@ def run(args: argparse.Namespace) -> int:
         folder = stack.enter_context(DemoFolder.open(args.data, fresh=args.fresh))
         if not folder.is_seeded:
             run_async(_seed(folder, base))
-        config = folder.config(base)
+        config = _with_public_url(folder.config(base), listener.getsockname()[1])
         upgrade(config.database.url)
         errors = RecentErrors()
         configure_logging(base.logging, also=errors)
         run_async(_serve(args, folder, config, listener, errors))
     return 0
+
+
+def _with_public_url(config: Config, port: int) -> Config:
+    """Where the links in mails lead, unless it is set: to this machine."""
+    public_url = config.server.public_url or f"http://localhost:{port}"
+    return replace(config, server=replace(config.server, public_url=public_url))
 
 
 async def _seed(folder: DemoFolder, base: Config) -> None:

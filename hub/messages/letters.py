@@ -21,10 +21,14 @@ _TEMPLATES: Final = Path(__file__).parent / "templates"
 class Letters:
     """Composes mails from templates. What people entered is data, never part of a template."""
 
-    def __init__(self, settings: MessageSettings, sender: str, region: str = "") -> None:
+    def __init__(
+        self, settings: MessageSettings, sender: str, region: str = "", public_url: str = ""
+    ) -> None:
         """``sender`` is the address that mails come from, ``region`` the country of telephone
-        numbers without a country code, where the practice has none."""
+        numbers without a country code, where the practice has none. ``public_url``: where links
+        to visits lead, if there are any."""
         self._settings, self._sender, self._region = settings, sender, region
+        self._public_url = public_url if settings.visit_links else ""
         self._calendars = VisitCalendars(settings)
         environment = Environment(
             loader=FileSystemLoader(_TEMPLATES),
@@ -36,8 +40,18 @@ class Letters:
         self._text = environment.get_template("visit.txt.jinja")
         self._html = environment.get_template("visit.html.jinja")
 
-    def of_visit(self, message: Message, details: VisitDetails, to: str) -> MailContent:
-        """The mail of a message about a visit, to the patient's address."""
+    @property
+    def has_links(self) -> bool:
+        """Whether messages about visits to come lead to a page."""
+        return bool(self._public_url)
+
+    def of_visit(
+        self, message: Message, details: VisitDetails, to: str, token: str | None = None
+    ) -> MailContent:
+        """The mail of a message about a visit, to the patient's address.
+
+        ``token`` is that of its link.
+        """
         words = wording(details.patient.language, self._settings.language)
         practice = details.practice
         name = one_line(practice.name if practice else details.dentist.name)
@@ -49,6 +63,8 @@ class Letters:
             "greeting": words.greeting.format(name=one_line(details.patient.name)),
             "opening": words.openings[message.kind],
             "facts": self._facts(message, details, words),
+            "link": self._link(token),
+            "link_text": words.link,
             "closing": _closing(message.kind, words),
             "place": name,
             "contact": _contact(details, words),
@@ -67,7 +83,9 @@ class Letters:
             unsubscribe=(reply_to or self._sender) if is_reminder else None,
         )
 
-    def text_of_visit(self, message: Message, details: VisitDetails, to: str) -> TextContent:
+    def text_of_visit(
+        self, message: Message, details: VisitDetails, to: str, token: str | None = None
+    ) -> TextContent:
         """The text message about a visit. Raises NotAccepted for a number of another country."""
         practice = details.practice
         number = mobile_number(to, (practice and practice.region) or self._region)
@@ -80,6 +98,8 @@ class Letters:
         parts = [f"{name}: {words.openings[message.kind]} {_when(details, words)}."]
         if practice and practice.phone:
             parts.append(f"{words.phone}: {one_line(practice.phone)}")
+        if link := self._link(token):
+            parts.append(link)
         return TextContent(to=number.e164, text=" ".join(parts))
 
     def of_secret(self, message: Message) -> MailContent:
@@ -96,6 +116,10 @@ class Letters:
             text=content["text"],
             html=content["html"],
         )
+
+    def _link(self, token: str | None) -> str | None:
+        """The token is in the fragment: browsers send it to no server, and in no Referer."""
+        return f"{self._public_url}/visit#{token}" if token else None
 
     def _message_id(self, message: Message) -> str:
         return f"<{message.id}@{self._sender.rpartition('@')[2]}>"

@@ -7,7 +7,8 @@ attempted once more, with the same message id.
 """
 
 import asyncio
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -20,11 +21,14 @@ from actors.domain.message import (
     Message,
     MessageChannel,
     MessageError,
+    MessageId,
     MessageKind,
     MessageState,
     Recipient,
 )
 from actors.domain.refusals import VersionConflict
+from actors.domain.sign_in import SECRET_BYTES, secret_text
+from actors.domain.visit_link import LINKED_KINDS, new_visit_link
 from actors.ports.clock import Clock
 from actors.ports.commits import CommitFailure
 from actors.ports.messages import (
@@ -130,7 +134,12 @@ class MessageSender:
             if not found:
                 return False
             changes = [_begun(each, now, now + self._claim) for each in found]
-            await self._queue.save(changes)
+            begun = [c.after for c in changes if c.after.state is MessageState.QUEUED]
+            tokens = self._tokens(begun)
+            links = [
+                new_visit_link(each, tokens[each.id], now) for each in begun if each.id in tokens
+            ]
+            await self._queue.save(changes, links)
         except VersionConflict:
             return True  # read again what changed meanwhile
         except CommitFailure as error:
@@ -141,11 +150,17 @@ class MessageSender:
             log.exception("messages_unread")
             await asyncio.sleep(_STORE_RETRY_S)
             return False
-        for change in changes:
-            if change.after.state is MessageState.QUEUED:
-                self._running += 1
-                self._tasks.start(self._attempt(change.after))
+        for message in begun:
+            self._running += 1
+            self._tasks.start(self._attempt(message, tokens.get(message.id)))
         return True
+
+    def _tokens(self, begun: Sequence[Message]) -> Mapping[MessageId, bytes]:
+        """Tokens of the links that these messages contain; each attempt has another one."""
+        if not self._letters.has_links:
+            return {}
+        linked = (each for each in begun if each.kind in LINKED_KINDS)
+        return {each.id: secrets.token_bytes(SECRET_BYTES) for each in linked}
 
     async def _remind(self) -> bool:
         """Queue the reminders that are due; whether there were any."""
@@ -160,19 +175,19 @@ class MessageSender:
         await asyncio.sleep(_STORE_RETRY_S)
         return False
 
-    async def _attempt(self, message: Message) -> None:
+    async def _attempt(self, message: Message, token: bytes | None) -> None:
         """Attempt a claimed message, and save what became of it."""
         try:
-            outcome = await self._outcome(message)
+            outcome = await self._outcome(message, secret_text(token) if token else None)
             self._on_attempt(str(message.channel), str(outcome.error or outcome.state))
             await self._saved(MessageSaved(before=message, after=outcome))
         finally:
             self._running -= 1
             self._wakeup.set()
 
-    async def _outcome(self, message: Message) -> Message:
+    async def _outcome(self, message: Message, token: str | None) -> Message:
         try:
-            content = await self._composed(message)
+            content = await self._composed(message, token)
             if isinstance(content, Message):
                 return content
             async with asyncio.timeout(self._attempt_s):
@@ -198,7 +213,9 @@ class MessageSender:
         else:  # the channel was switched off since the message was written
             raise NotAccepted(MessageError.UNREACHABLE)
 
-    async def _composed(self, message: Message) -> MailContent | TextContent | Message:
+    async def _composed(
+        self, message: Message, token: str | None
+    ) -> MailContent | TextContent | Message:
         """What is to be sent; or the message as it ended, if it is not to be sent."""
         if message.kind in SECRET:
             return self._letters.of_secret(message)
@@ -220,7 +237,7 @@ class MessageSender:
             return self._failed(message, MessageError.DAILY_LIMIT, for_good=True)
         by_mail = message.channel is MessageChannel.EMAIL
         compose = self._letters.of_visit if by_mail else self._letters.text_of_visit
-        return compose(message, details, address)
+        return compose(message, details, address, token)
 
     def _failed(self, message: Message, error: MessageError, *, for_good: bool = False) -> Message:
         """As it is after a failed attempt: to be attempted again, unless that is pointless."""

@@ -26,6 +26,8 @@ class MessageSettings:
     """Whether a message names the appointment type."""
     reminders_hours: tuple[str, ...] = ("48", "3")
     """How long before a visit its patient is reminded."""
+    visit_links: bool = True
+    """Whether messages about visits to come lead to a page of the visit; see server.public_url."""
     sms_regions: tuple[str, ...] = ()
     """Countries to whose numbers text messages are sent."""
     per_recipient_per_day: Count = 10

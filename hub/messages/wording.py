@@ -29,6 +29,8 @@ class Wording:
     reason: str
     phone: str
     your_zone: str
+    link: str
+    """What the page of the visit is for."""
     cannot_come: str
     new_visit: str
     calendar_note: str
@@ -83,6 +85,7 @@ _ENGLISH: Final = Wording(
     reason="Reason",
     phone="Telephone",
     your_zone="{time} in your time zone ({zone})",
+    link="Confirm, move or cancel the appointment",
     cannot_come="If you cannot come, please let us know in good time.",
     new_visit="Please contact us if you would like a new appointment.",
     calendar_note="The attached file updates the entry in your calendar.",
@@ -135,6 +138,7 @@ _GERMAN: Final = Wording(
     reason="Grund",
     phone="Telefon",
     your_zone="{time} in Ihrer Zeitzone ({zone})",
+    link="Termin bestätigen, verschieben oder absagen",
     cannot_come="Wenn Sie nicht kommen können, geben Sie uns bitte rechtzeitig Bescheid.",
     new_visit="Bitte melden Sie sich bei uns, wenn Sie einen neuen Termin möchten.",
     calendar_note="Die angehängte Datei aktualisiert den Eintrag in Ihrem Kalender.",

@@ -6,6 +6,7 @@ from actors.domain.events import MessageSaved
 from actors.domain.message import MessageId
 from actors.domain.notices import VisitNotice, new_message, notices
 from actors.domain.refusals import VersionConflict
+from actors.domain.visit_link import VisitLink
 from actors.ports.commits import Turn
 from store.commit.event_rows import (
     CommitContext,
@@ -17,7 +18,7 @@ from store.commit.event_rows import (
     take_event_ids,
 )
 from store.commit.webhook_commit import refusal_of
-from store.sql.codec import MESSAGE, recipient_of
+from store.sql.codec import MESSAGE, VISIT_LINK, recipient_of
 from store.sql.message_statements import MessageStatements
 from store.sql.prepared import Done, Plan, Rows, Step, execute
 
@@ -66,8 +67,10 @@ def save_message(event: MessageSaved, sql: MessageStatements) -> Plan[None]:
         raise (yield from refusal_of(sql.version, "message", before.id))
 
 
-def commit_messages(turn: Turn, ctx: CommitContext) -> Plan[Done[None]]:
-    """Saves what the hub did with messages: all of it, or nothing. It is not audited.
+def commit_messages(turn: Turn, links: Sequence[VisitLink], ctx: CommitContext) -> Plan[Done[None]]:
+    """Saves what the hub did with messages, and their links: all of it, or nothing.
+
+    It is not audited.
 
     Raises VersionConflict if one of them changed meanwhile.
     """
@@ -85,8 +88,9 @@ def commit_messages(turn: Turn, ctx: CommitContext) -> Plan[Done[None]]:
         assert event.before is not None, "it is in the table"
         guard = {"row_id": event.before.id, "before_version": event.before.version}
         saved.append(MESSAGE.params(event.after) | guard)
-    found, _, _ = yield (
+    found, *_ = yield (
         Step(sql.messages.update, saved),
+        Step(sql.messages.insert_link, [VISIT_LINK.params(link) for link in links]),
         Step(sql.events.insert_event, events),
         Step(sql.events.insert_offset, offsets),
     )

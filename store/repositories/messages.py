@@ -11,6 +11,7 @@ from actors.domain.events import MessageSaved
 from actors.domain.message import OF_VISITS, SECRET, Message, MessageId
 from actors.domain.outcome import Outcome
 from actors.domain.principal import SYSTEM, Principal
+from actors.domain.visit_link import VisitLink
 from actors.ports.clock import Clock
 from actors.ports.commits import IdempotencyKey, Turn
 from actors.ports.messages import (
@@ -143,7 +144,7 @@ class MessageRepository:
                 of_practice=await count(_m.practice_id == message.practice_id),
             )
 
-    async def save(self, changes: Sequence[MessageSaved]) -> None:
+    async def save(self, changes: Sequence[MessageSaved], links: Sequence[VisitLink] = ()) -> None:
         new_id, first = self._context.new_id, changes[0].after
         turn = Turn(
             by=SYSTEM,
@@ -160,7 +161,8 @@ class MessageRepository:
         declares = {each.after.dentist_id for each in changes if each.after.dentist_id}
         await self._writer.run(
             single_job(
-                lambda: commit_messages(turn, self._context), declares=tuple(sorted(declares))
+                lambda: commit_messages(turn, links, self._context),
+                declares=tuple(sorted(declares)),
             )
         )
 

@@ -46,6 +46,7 @@ class RetentionRepository:
                 keep.events_days,
             ),
             "messages": (partial(_rows, statement=sql.messages.forget), keep.messages_days),
+            "visit_links": (partial(_rows, statement=sql.messages.forget_links), 0),
         }
         return {
             what: await self._delete_all(forget, now - timedelta(days=days))

@@ -37,6 +37,7 @@ from actors.domain.sign_in import (
     SessionSecrets,
     WrongCodes,
 )
+from actors.domain.visit_link import VisitLink
 from actors.domain.webhook import DeliveryProgress, Webhook
 from actors.ports.calendars import StoredReply
 from actors.ports.events import EventRecord
@@ -159,6 +160,7 @@ WEBHOOK = RowMapper(
 PROGRESS = RowMapper(DeliveryProgress, schema.webhook_cursors)
 CONSENT = RowMapper(Consent, schema.consents)
 MESSAGE = RowMapper(Message, schema.messages)
+VISIT_LINK = RowMapper(VisitLink, schema.visit_links)
 ACCOUNT = RowMapper(Account, schema.accounts)
 SESSION = RowMapper(Session, schema.sessions)
 SESSION_SECRETS = RowMapper(SessionSecrets, schema.session_secrets)

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 
 from store.sql.prepared import ONE, StatementSet
-from store.sql.schema import IS_NOT_QUEUED, messages, profiles
+from store.sql.schema import IS_NOT_QUEUED, messages, profiles, visit_links
 
 _SETTLED = (
     "id kind channel practice_id dentist_id patient_id appointment_id visit_start lead_minutes"
@@ -32,3 +32,16 @@ class MessageStatements(StatementSet):
         survivor = sa.bindparam("survivor", type_=sa.Text)
         self.inherit = self._build(inheriting.values(patient_id=survivor, version=m.version + ONE))
         self.forget = self._delete_oldest((m.id,), m.created_at, IS_NOT_QUEUED)
+        self._visit_links()
+
+    def _visit_links(self) -> None:
+        v = visit_links.c
+        self.insert_link = self._build(sa.insert(visit_links).inline())
+        revoking = sa.update(visit_links).where(
+            v.appointment_id == sa.bindparam("appointment", type_=sa.Text), v.revoked_at.is_(None)
+        )
+        revoked_at = sa.bindparam("revoked_at", type_=v.revoked_at.type)
+        self.revoke_links = self._build(
+            revoking.values(revoked_at=revoked_at).returning(v.token_hash)
+        )
+        self.forget_links = self._delete_oldest((v.token_hash,), v.expires_at)

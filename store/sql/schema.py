@@ -320,6 +320,7 @@ appointments = sa.Table(
     # Of the last change: the authenticated party, and the person it acted for (or 'system').
     sa.Column("changed_by", sa.Text, nullable=False),
     sa.Column("on_behalf_of", sa.Text, nullable=False),
+    sa.Column("patient_confirmed_at", Instant),
     sa.CheckConstraint("starts_at < ends_at", name="length"),
     sa.CheckConstraint(f"status IN ({status_list(Status)})", name="status"),
     sa.CheckConstraint("status <> 'held' OR expires_at IS NOT NULL", name="hold_ends"),
@@ -567,6 +568,22 @@ messages = sa.Table(
     sa.Index("ix_messages_created_at_id", "created_at", "id"),
     sa.Index("ix_messages_patient_id_created_at", "patient_id", "created_at"),
     sa.Index("ix_messages_practice_id_sent_at", "practice_id", "sent_at"),
+)
+
+# Of messages about visits to come; tokens are stored as hashes.
+visit_links = sa.Table(
+    "visit_links",
+    metadata,
+    sa.Column("token_hash", sa.Text, primary_key=True),
+    sa.Column("message_id", sa.Text, nullable=False),
+    sa.Column(
+        "appointment_id", sa.Text, sa.ForeignKey("appointments.id"), nullable=False, index=True
+    ),
+    sa.Column("patient_id", sa.Text, sa.ForeignKey("profiles.id"), nullable=False),
+    sa.Column("practice_id", sa.Text, sa.ForeignKey("practices.id")),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("expires_at", Instant, nullable=False, index=True),
+    sa.Column("revoked_at", Instant),
 )
 
 # About this database only, so they are not dumped.

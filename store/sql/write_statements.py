@@ -87,7 +87,10 @@ class WriteStatements(StatementSet):
 
     def _rows(self) -> None:
         k, p = schema.idempotency_keys.c, schema.profiles.c
-        self.insert_appointment = self._build(sa.insert(schema.appointments))
+        self.insert_appointment = self._build(  # a new visit is not confirmed yet
+            sa.insert(schema.appointments),
+            columns_of(schema.appointments, without="patient_confirmed_at"),
+        )
         self.update_appointment = self._guarded_update(
             schema.appointments, without="id dentist_id patient_id created_via created_at"
         )

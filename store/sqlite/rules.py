@@ -227,6 +227,7 @@ RULES: Mapping[str, Rule] = {
     ),
     # Of visits: for the dentist and the practice. Codes and invitations are for no one.
     "messages": Rule(rows=f"appointment_id IS NOT NULL AND ({_ROLE} = 'admin' OR {_MINE})"),
+    "visit_links": _no_one("token_hash"),
     "webhook_secrets": _no_one("number"),
     "webhook_cursors": Rule(rows=_OF_OWN_WEBHOOK),
     "webhook_deliveries": Rule(rows=_OF_OWN_WEBHOOK),

@@ -140,6 +140,8 @@ def _messages() -> Iterator[str]:
     )
     yield _refuse(f"UPDATE OF {settled}", "messages", "1", "settled")
     yield _refuse("DELETE", "messages", "OLD.state = 'queued'")
+    settled = "token_hash, message_id, appointment_id, patient_id, practice_id, expires_at"
+    yield _refuse(f"UPDATE OF {settled}", "visit_links", "1", "settled")
 
 
 def _foreign(person: str) -> str:

@@ -11,6 +11,7 @@ from actors.domain.message import Message, MessageChannel, MessageId, MessageKin
 from actors.domain.position import Position
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
+from actors.domain.visit_link import VisitLink, new_visit_link
 from actors.domain.webhook import DeliveryProgress, Webhook, WebhookId
 from actors.ports.webhooks import WebhookDelivery
 from tests.contract.clinic import Clinic
@@ -102,3 +103,13 @@ async def add_message(clinic: Clinic, row: Appointment | None = None) -> Message
     )
     await clinic.save(MessageSaved(before=None, after=message))
     return message
+
+
+async def add_visit_link(clinic: Clinic, message: Message, token: bytes) -> VisitLink:
+    """The link of a message that is attempted now."""
+    now = clinic.clock.now()
+    link = new_visit_link(message, token, now)
+    claimed = message.claimed(now + timedelta(minutes=1))
+    change = MessageSaved(before=message, after=claimed)
+    await clinic.store.messages.save([change], [link])
+    return link

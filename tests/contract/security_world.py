@@ -217,6 +217,10 @@ def _share(database: Database) -> None:
         "INSERT INTO invitations SELECT 'of ' || id, 'patient', NULL, NULL, id, id, "
         f"{at}, {at}, NULL FROM practices"
     )
+    database.query(
+        f"INSERT INTO visit_links SELECT id, 'm', id, patient_id, NULL, {at}, {at}, NULL"
+        " FROM appointments"
+    )
     database.query(f"INSERT INTO signing_keys VALUES ('k', 'x', 'x', {at})")
     database.query("INSERT INTO cluster (id, epoch, key) VALUES (1, 1, 'a secret')")
     database.query(
@@ -323,6 +327,7 @@ MAY_SEE: dict[str, Callable[[World, Principal, Row], bool]] = {
     "identities": lambda *_: False,
     "idempotency_keys": lambda _, who, row: row["scope"] == who.scope,
     "messages": _message,
+    "visit_links": lambda *_: False,
     "nodes": lambda *_: False,
     "practices": lambda *_: True,
     "patient_words": lambda _, who, row: who.works_at_practice and row["practice_id"] == who.sight,

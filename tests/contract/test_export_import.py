@@ -37,7 +37,7 @@ from tests.contract.engines import (
     postgres_template,
     sqlite_template,
 )
-from tests.contract.hooks import add_consent, add_message, add_webhook
+from tests.contract.hooks import add_consent, add_message, add_visit_link, add_webhook
 from tests.contract.test_event_log import delivered
 from tests.support.clock import FakeClock
 from tests.support.ids import SerialIds
@@ -168,7 +168,7 @@ async def fill(database: Database, clock: FakeClock, *, people: int = 3) -> None
         await store.providers.link("r", linked)
         row = turns[0].events[0]
         assert isinstance(row, RowEvent)
-        await add_message(clinic, row.after)
+        await add_visit_link(clinic, await add_message(clinic, row.after), b"token")
         await add_message(clinic)  # a code
 
 

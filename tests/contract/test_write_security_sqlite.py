@@ -115,13 +115,15 @@ async def test_a_commit_writes_into_no_calendar_it_did_not_declare(world: World)
         (
             f"INSERT INTO appointments SELECT 'new', dentist_id, patient_id, appointment_type_id,"
             f" starts_at + 9000000000, ends_at + 9000000000, 0, 0, status, expires_at, 1, 0,"
-            " 'x', '', '', 0, 0, 'x', 'system' FROM appointments"
+            " 'x', '', '', 0, 0, 'x', 'system', NULL FROM appointments"
             f" WHERE dentist_id = '{bob.id}' LIMIT 1"
         ),
         f"DELETE FROM appointments WHERE dentist_id = '{ann.id}'",
         f"UPDATE calendars SET fence = 9 WHERE dentist_id = '{bob.id}'",
         f"DELETE FROM calendars WHERE dentist_id = '{ann.id}'",
         f"UPDATE profiles SET name = 'x' WHERE id = '{bob.id}'",
+        f"UPDATE visit_links SET patient_id = '{world.eve.id}'",
+        "UPDATE visit_links SET expires_at = 9000000000",
         f"DELETE FROM profiles WHERE id = '{world.eve.id}'",
         (
             'INSERT INTO event_channels (event, channel, "offset")'

@@ -260,6 +260,7 @@ class World:
                     invitations=cast("Any", None),
                     sign_ins=cast("Any", None),
                     messages=cast("Any", None),
+                    linked_visits=cast("Any", None),
                     calendar_entries=cast("Any", None),
                 ),
                 context=RoomsContext(

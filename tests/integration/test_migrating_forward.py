@@ -43,7 +43,7 @@ from tests.support.ids import SerialIds
 from tests.support.postgres import ADMIN, postgres_server
 
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]
-REVISIONS = tuple(f"{number:04}" for number in range(1, 33))
+REVISIONS = tuple(f"{number:04}" for number in range(1, 34))
 """What was once the newest. A new migration adds the one before it here."""
 DENTIST = Principal(role=Role.DENTIST, subject="sub-d", person=ProfileId("d"))
 MINE = DentistId(ProfileId("d"))
@@ -376,6 +376,7 @@ def _appointment(n: int) -> dict[str, Any]:
         "created_via": "chatbot",
         "notes": f"nöte {n} ✓",
         "cancel_reason": None,
+        "patient_confirmed_at": None if n % 2 else SEEN,
         "created_at": SEEN,
         "updated_at": SEEN + timedelta(microseconds=n),
         "changed_by": "sub-d",
@@ -628,6 +629,18 @@ _ROWS: Rows = {
             "claimed_until": None,
             "sent_at": None,
             "version": 3,
+        }
+    ],
+    "visit_links": [
+        {
+            "token_hash": "t",
+            "message_id": "m",
+            "appointment_id": "a1",
+            "patient_id": "p",
+            "practice_id": None,
+            "created_at": SEEN,
+            "expires_at": SEEN,
+            "revoked_at": SEEN,
         }
     ],
 }

@@ -125,7 +125,7 @@ _APPOINTMENTS = (
     " 'p' || ((n / {dentists} * 7919 + n) % {patients}), 't',"
     " {start} + n / {dentists} * {step}, {start} + (n / {dentists} + 1) * {step}, 0, 0,"
     " CASE WHEN n % 997 = 0 THEN 'held' ELSE 'confirmed' END, {start} + 1000000 * {step},"
-    " 1, false, 'patient', NULL, NULL, {start}, {start}, 'p', 'system'"
+    " 1, false, 'patient', NULL, NULL, {start}, {start}, 'p', 'system', NULL"
 )
 _EVENTS = (
     "INSERT INTO event_log SELECT n + 1, 1, 'e' || n, 'appointment.created', {empty}, {start},"

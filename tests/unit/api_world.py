@@ -169,6 +169,7 @@ class World:
                 suspension=cast("Any", ServiceStub()),
                 consents=cast("Any", ServiceStub()),
                 messages=cast("Any", ServiceStub()),
+                linked_visits=cast("Any", ServiceStub()),
                 calendar_entries=cast("Any", ServiceStub()),
             ),
             verifier=TokenVerifier(AuthSettings(secret=SECRET), self.clock),

@@ -104,6 +104,7 @@ COMMANDS = [
     ),
     c.MoveAppointment(by=BY, appointment_id=ID, row=row(AT, status=Status.ARRIVED)),
     c.CancelAppointment(by=BY, appointment_id=ID),
+    c.ConfirmVisit(by=BY, appointment_id=ID, expected_version=2),
     c.ReplaceSchedule(by=BY, schedule=SCHEDULE, expected_version=6, dry_run=True),
 ]
 REFUSALS = [

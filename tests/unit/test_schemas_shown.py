@@ -66,6 +66,7 @@ def test_an_appointment() -> None:
         "created_via": "patient",
         "notes": "n",
         "cancel_reason": None,
+        "patient_confirmed_at": None,
         "created_at": "2027-02-01T08:00:00.123456Z",
         "updated_at": "2027-02-01T08:00:00Z",
         "patient": {"id": PATIENT, "name": "Pat Ient"},

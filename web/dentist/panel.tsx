@@ -93,6 +93,9 @@ export function Panel({ clinic, row, onMove, onClose, dentists = [], children }:
       <p>
         <span class={`status ${row.status}`}>{t(`status.${row.status}`)}</span>
         {row.overbooked && <span class="status overbooked">{t("overbooked")}</span>}
+        {row.status === "confirmed" && row.patient_confirmed_at && (
+          <span class="status">{t("patient.confirmed")}</span>
+        )}
       </p>
       <p class="panel-time">
         <strong>{span(row.start, row.end, clinic.zone)}</strong>

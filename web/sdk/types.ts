@@ -13,9 +13,13 @@ export interface Person {
 }
 
 /** `expires_at` only while it is, or if it ended as, a reservation. */
-export type Appointment = Omit<Schemas["Appointment"], "expires_at" | "cancel_reason" | "notes"> & {
+export type Appointment = Omit<
+  Schemas["Appointment"],
+  "expires_at" | "cancel_reason" | "notes" | "patient_confirmed_at"
+> & {
   expires_at?: string | null;
   cancel_reason?: CancelReason | null;
+  patient_confirmed_at?: string | null;
   notes?: string | null;
 };
 export type Reservation = Schemas["Reservation"];

@@ -26,6 +26,7 @@ COLUMNS: Final[Mapping[str, str]] = {
     "created_via": "text",
     "notes": "text",
     "cancel_reason": "text",
+    "patient_confirmed_at": "timestamptz",
     "created_at": "timestamptz",
     "updated_at": "timestamptz",
     "expires_at": "timestamptz",

@@ -453,6 +453,10 @@ REST: Final[Mapping[str, Mapping[str, Build]]] = {
         "P's": _on(_CONSENT, "consent", fresh=True),
         "unknown": _unknown(_CONSENT),
     },
+    "DELETE /api/appointments/{id}/links": {
+        "P's at D": _on("/api/appointments/{id}/links", "appointment", fresh=True),
+        "unknown": _unknown("/api/appointments/{id}/links"),
+    },
     "GET /api/messages": {"of P's at D": _messages_of_p},
     f"POST {_RESEND}": {"P's at D": _on(_RESEND, "message"), "unknown": _unknown(_RESEND)},
     f"GET {_CALENDAR_FILE}": {

@@ -235,6 +235,7 @@ export const de: Strings = {
   "held.text": "{name} hält diese Zeit noch {time} Minuten.",
   "contact.none": "Keine Kontaktdaten",
   overbooked: "überbucht",
+  "patient.confirmed": "von Patientenseite bestätigt",
   "overbook.title": "Diese Zeit ist belegt",
   "overbook.text": "{name} am {day}, {time} eintragen, obwohl dort schon jemand ist?",
   "overbook.taken": "Diese Zeit ist belegt. Sie können trotzdem buchen.",

@@ -228,6 +228,7 @@ export const en = {
   "held.text": "{name} keeps this time for {time} more minutes.",
   "contact.none": "No contact data",
   overbooked: "overbooked",
+  "patient.confirmed": "the patient has confirmed",
   "overbook.title": "This time is taken",
   "overbook.text": "Put {name} on {day}, {time} although somebody else is there?",
   "overbook.taken": "This time is taken. You may book it all the same.",
