@@ -10,6 +10,7 @@ from aiohttp.typedefs import Handler
 from api.deps import DEPS, AppDeps
 from api.middleware import OPENAPI_PATH, Middleware
 from api.openapi import openapi_json
+from api.plain_pages import front_door
 from api.rest import health
 from api.rest.chat.chat import CHAT_DEPS, ChatDeps
 from api.rest.headers import content_tag, not_modified
@@ -64,6 +65,7 @@ def create_app(
     if visits:
         app[VISITS] = visits
         app.router.add_routes((visit_page(), *visit_routes()))
+    app.router.add_routes((front_door(signs_in=sign_in is not None),))
     app.router.add_routes(page_routes(screens, deps.settings.frame_origins))
 
     async def end_streams(_: web.Application) -> None:

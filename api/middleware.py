@@ -21,10 +21,11 @@ from api.client_faults import (
     is_client_fault,
 )
 from api.deps import DEPS, AppDeps
-from api.errors import error_response, to_public
+from api.errors import PublicError, error_response, to_public
 from api.http.connection import HttpConnection
 from api.http.headers import secure
 from api.origins import API_RULES, CorsRules, cors_origin
+from api.plain_pages import error_page, is_for_browser
 from api.request_log import Fields, RequestLog
 from api.supabase_paths import SERVICE_RULES, service_error, service_of
 
@@ -186,6 +187,20 @@ def _check_connection(request: web.Request) -> None:
         raise TooManyConnections
 
 
+def _answer(request: web.Request, error: PublicError) -> web.Response:
+    """The error in the form that its reader understands: a service's, ours, or a page."""
+    if service := service_of(request.path):
+        return service_error(error, service)
+    response = error_response(error, request[REQUEST_ID], request.app[DEPS].clock.now())
+    if not is_for_browser(request):
+        return response
+    page = error_page(request, error, request[REQUEST_ID])
+    for name in ("Retry-After", "WWW-Authenticate"):
+        if name in response.headers:
+            page.headers[name] = response.headers[name]
+    return page
+
+
 def _refused(request: web.Request, error: Exception) -> tuple[web.Response, Fields]:
     """The error in the one form (4.7), and its fields for the log.
 
@@ -197,10 +212,7 @@ def _refused(request: web.Request, error: Exception) -> tuple[web.Response, Fiel
     fields["code"] = public.code
     if isinstance(error, InvalidToken):
         fields["why"] = error.reason
-    if service := service_of(request.path):
-        response = service_error(public, service)
-    else:
-        response = error_response(public, request[REQUEST_ID], request.app[DEPS].clock.now())
+    response = _answer(request, public)
     if isinstance(error, web.HTTPMethodNotAllowed):
         response.headers["Allow"] = ", ".join(sorted(error.allowed_methods))
     if not (isinstance(error, web.HTTPException | Refusal) or is_client_fault(error)):

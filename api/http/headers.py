@@ -5,6 +5,12 @@ from typing import Final
 from multidict import CIMultiDict
 
 NO_FRAMES: Final = "frame-ancestors 'none'"
+PAGE_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
+    " font-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none';"
+    f" form-action 'none'; {NO_FRAMES}"
+)
+"""Of pages: files of this hub only, nothing inline, in nobody's frame."""
 _POLICY: Final = "Content-Security-Policy"
 _DEFAULTS: Final = CIMultiDict(
     {

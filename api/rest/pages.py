@@ -16,7 +16,7 @@ from swagger_ui_bundle import (  # type: ignore[import-untyped]  # it has no typ
     swagger_ui_path,
 )
 
-from api.http.headers import NO_FRAMES
+from api.http.headers import NO_FRAMES, PAGE_POLICY
 from api.rest.headers import content_tag, not_modified
 
 _PAGES: Final = Path(__file__).parent.parent / "pages"
@@ -53,19 +53,14 @@ _NEVER: Final = re.compile(r"q\s*=\s*0(\.0{0,3})?")
 _REVALIDATE: Final = "no-cache"
 _FOREVER: Final = "public, max-age=31536000, immutable"
 
-CSP: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
-    " font-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none';"
-    f" form-action 'none'; {NO_FRAMES}"
-)
-_DOCS_CSP: Final = CSP.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
+_DOCS_CSP: Final = PAGE_POLICY.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
 """Swagger UI sets styles on its elements; scripts stay files of this hub."""
 
 
 def page_routes(built: Path, frame_origins: Sequence[str]) -> Iterator[web.RouteDef]:
     """Pages of ``built`` may be shown in frames by the pages of ``frame_origins``."""
     frames = f"frame-ancestors {' '.join(frame_origins)}" if frame_origins else NO_FRAMES
-    policy = CSP.replace(NO_FRAMES, frames)
+    policy = PAGE_POLICY.replace(NO_FRAMES, frames)
     pages = {path.stem: path for path in built.glob("*.html")}
     for name in sorted(SCREENS | pages.keys()):
         page = _page(pages[name], policy) if name in pages else _unbuilt
@@ -80,12 +75,12 @@ def page_routes(built: Path, frame_origins: Sequence[str]) -> Iterator[web.Route
 
 def sign_in_page() -> web.RouteDef:
     """Where people sign in at the hub itself."""
-    return web.get("/sign-in", _page(_PAGES / "sign-in.html", CSP))
+    return web.get("/sign-in", _page(_PAGES / "sign-in.html", PAGE_POLICY))
 
 
 def visit_page() -> web.RouteDef:
     """Where the links of messages lead."""
-    return web.get("/visit", _page(_PAGES / "visit.html", CSP))
+    return web.get("/visit", _page(_PAGES / "visit.html", PAGE_POLICY))
 
 
 async def _unbuilt(request: web.Request) -> web.StreamResponse:
@@ -104,7 +99,7 @@ def _page(path: Path, policy: str) -> Handler:
 def _folder(folder: Path, caching: str = _REVALIDATE) -> Handler:
     """The files that ``folder`` holds now, by name: no path leads out of it."""
     files = {
-        path.name: _StaticFile(path, CSP, caching)
+        path.name: _StaticFile(path, PAGE_POLICY, caching)
         for path in folder.glob("*")
         if path.suffix in _TYPES
     }

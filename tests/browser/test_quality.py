@@ -103,6 +103,11 @@ async def test_axe_finds_nothing_serious_on_any_page(
         "status": ADMIN,
     }
     found: dict[str, Any] = {}
+    page = await windows.open(clinic.url, color_scheme=scheme, viewport=size)
+    for address in ("", "nowhere"):
+        await page.goto(f"{clinic.url}/{address}")
+        await page.evaluate(axe)
+        found[f"/{address}"] = await _violations(page)
     for page_name in PAGES:
         page = await windows.open(f"{clinic.url}/{page_name}", color_scheme=scheme, viewport=size)
         await page.evaluate(axe)

@@ -142,6 +142,7 @@ class World:
         self.clock = FakeClock()
         self.bookings, self.availability, self.people = ServiceStub(), ServiceStub(), ServiceStub()
         self.catalog, self.changes = ServiceStub(), ServiceStub()
+        self.practices = ServiceStub({"every": ()})
         self.streams, self.webhooks = ServiceStub({"close": None}), ServiceStub()
         self.identity, self.health = FakeIdentity(), FakeHealth()
         self.directory = ServiceStub({"dentist": None})
@@ -153,7 +154,7 @@ class World:
                 access=ChannelAccess(cast("Any", self.directory)),
                 people=cast("Any", self.people),
                 lookups=cast("Any", ServiceStub()),
-                practices=cast("Any", ServiceStub()),
+                practices=cast("Any", self.practices),
                 merging=cast("Any", ServiceStub()),
                 imports=cast("Any", ServiceStub()),
                 duplicates=cast("Any", ServiceStub()),
