@@ -51,7 +51,10 @@ def _reminders(base: Base) -> Reminders | None:
     if not base.config.messages.enabled:
         return None
     store = base.store
-    return Reminders(store.reminders, store.calendars.load_types, base.config.messages.leads)
+    settings, load_types = base.config.messages, store.calendars.load_types
+    if not (settings.visit_links and base.config.server.public_url):  # no one could answer
+        return Reminders(store.reminders, load_types, settings.leads)
+    return Reminders(store.reminders, load_types, settings.leads, settings.asks_at)
 
 
 def _mail(base: Base) -> MailTransport | None:

@@ -11,6 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, NewType
 
+from actors.domain.appointment import ATTENDING, Appointment, Status
 from actors.domain.ids import AppointmentId, DentistId, PatientId, PracticeId
 from actors.domain.profile import MessageConsent, MessageConsents
 from actors.domain.values import value
@@ -25,6 +26,8 @@ class MessageKind(StrEnum):
     """It is at another time, or with another dentist."""
     CANCELLATION = "cancellation"
     REMINDER = "reminder"
+    CONFIRMATION_REQUEST = "confirmation_request"
+    """A reminder that asks whether the patient will come."""
     CODE = "code"
     """A code or link with which someone signs in."""
     INVITATION = "invitation"
@@ -34,6 +37,8 @@ OF_VISITS: Final = frozenset(
     {MessageKind.CONFIRMATION, MessageKind.CHANGE, MessageKind.CANCELLATION}
 )
 """Kinds that report a change of a visit; a later one replaces what was not sent yet."""
+REMINDERS: Final = frozenset({MessageKind.REMINDER, MessageKind.CONFIRMATION_REQUEST})
+"""Kinds that are due some time before a visit; there is one of them for each lead."""
 SECRET: Final = frozenset({MessageKind.CODE, MessageKind.INVITATION})
 """Kinds with an address and a content of their own, which no one is shown."""
 
@@ -76,6 +81,15 @@ class MessageError(StrEnum):
     """A later message about the visit takes its place."""
     TOO_LATE = "too_late"
     """The visit has begun, or is not as the message says."""
+
+
+def is_true_of(kind: MessageKind, visit_start: datetime | None, row: Appointment) -> bool:
+    """Whether a message of the kind, about a visit at this time, is true of the visit now."""
+    if kind is MessageKind.CANCELLATION:
+        return row.status is Status.CANCELLED
+    if kind is MessageKind.CONFIRMATION_REQUEST and row.patient_confirmed_at:
+        return False
+    return row.status in ATTENDING and row.start == visit_start
 
 
 @value

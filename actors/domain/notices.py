@@ -76,9 +76,15 @@ def new_reminder(
     practice_id: PracticeId | None,
     lead: timedelta,
     at: datetime,
+    asks: bool = False,
 ) -> Message:
-    """A reminder that is due. It is not sent later than half the time before the visit."""
-    notice = VisitNotice(kind=MessageKind.REMINDER, row=row)
+    """A reminder that is due. It is not sent later than half the time before the visit.
+
+    ``asks``: it asks for a confirmation, if the patient has not confirmed the visit.
+    """
+    is_asked = asks and row.patient_confirmed_at is None
+    kind = MessageKind.CONFIRMATION_REQUEST if is_asked else MessageKind.REMINDER
+    notice = VisitNotice(kind=kind, row=row)
     message = new_message(notice, message_id, channel, practice_id=practice_id, at=at)
     lead_minutes = round(lead / timedelta(minutes=1))
     return replace(message, lead_minutes=lead_minutes, expires_at=row.start - lead / 2)

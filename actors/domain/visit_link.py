@@ -12,15 +12,13 @@ from typing import Final
 from actors.domain.appointment import LONGEST, Appointment
 from actors.domain.ids import AppointmentId, PatientId, PracticeId, ProfileId
 from actors.domain.issuers import HUB_SUBJECT_PREFIX
-from actors.domain.message import Message, MessageId, MessageKind
+from actors.domain.message import REMINDERS, Message, MessageId, MessageKind
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
 from actors.domain.sign_in import hashed
 from actors.domain.values import value
 
-LINKED_KINDS: Final = frozenset(
-    {MessageKind.CONFIRMATION, MessageKind.CHANGE, MessageKind.REMINDER}
-)
+LINKED_KINDS: Final = frozenset({MessageKind.CONFIRMATION, MessageKind.CHANGE, *REMINDERS})
 """Kinds of messages that have a link: those about a visit to come."""
 
 

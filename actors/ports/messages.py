@@ -8,7 +8,7 @@ from typing import Protocol
 from actors.domain.appointment import Appointment, AppointmentType
 from actors.domain.events import MessageSaved
 from actors.domain.ids import AppointmentId, AppointmentTypeId, PatientId
-from actors.domain.message import Message, MessageError, MessageId, MessageState
+from actors.domain.message import Message, MessageError, MessageId, MessageKind, MessageState
 from actors.domain.practice import Practice
 from actors.domain.principal import Principal
 from actors.domain.profile import Profile
@@ -32,6 +32,8 @@ class MessageQuery:
     appointment_id: AppointmentId | None = None
     patient_id: PatientId | None = None
     states: tuple[MessageState, ...] = ()
+    """Empty: any."""
+    kinds: tuple[MessageKind, ...] = ()
     """Empty: any."""
     limit: int = 50
     after: tuple[datetime, MessageId] | None = None
@@ -144,10 +146,13 @@ class ReminderQueue(Protocol):
         types: Collection[AppointmentTypeId],
         since: datetime,
         now: datetime,
+        *,
+        asks: bool = False,
     ) -> int:
         """Queue the reminders that became due in ``(since, now]``, ``lead`` before visits.
 
-        Only those of visits of these ``types``.
+        Only those of visits of these ``types``. ``asks``: patients who have not confirmed the
+        visit are asked to.
 
         Answers how many. A visit has one reminder for each lead and start, whoever queues it.
         """

@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from actors.domain.appointment import ATTENDING, NEVER_BOOKED, Appointment, Status
+from actors.domain.appointment import NEVER_BOOKED
 from actors.domain.events import MessageSaved
 from actors.domain.ids import AppointmentId
-from actors.domain.message import Message, MessageId, MessageKind, MessageState
+from actors.domain.message import Message, MessageId, MessageState, is_true_of
 from actors.domain.notices import VisitNotice, new_message
 from actors.domain.principal import Principal, Role
 from actors.domain.refusals import Forbidden, MessageOutdated, NotFound
@@ -58,7 +58,7 @@ class Messages:
         assert message.appointment_id, "callers are shown messages about visits only"
         row, _ = await self._bookings.get(caller, message.appointment_id)
         now = self._records.clock.now()
-        if row.start <= now or not _fits(message, row):
+        if row.start <= now or not is_true_of(message.kind, message.visit_start, row):
             raise MessageOutdated
         new = new_message(
             VisitNotice(kind=message.kind, row=row),
@@ -73,13 +73,6 @@ class Messages:
 def _check_reader(by: Principal) -> None:
     if not by.works_at_practice and by.role is not Role.ADMIN:
         raise Forbidden
-
-
-def _fits(message: Message, row: Appointment) -> bool:
-    """Whether the message would be true of the visit now."""
-    if message.kind is MessageKind.CANCELLATION:
-        return row.status is Status.CANCELLED
-    return row.status in ATTENDING and row.start == message.visit_start
 
 
 class CalendarEntries:

@@ -4,7 +4,13 @@ from typing import Final
 
 from marshmallow import fields
 
-from actors.domain.message import MessageChannel, MessageError, MessageKind, MessageState
+from actors.domain.message import (
+    SECRET,
+    MessageChannel,
+    MessageError,
+    MessageKind,
+    MessageState,
+)
 from actors.domain.values import value
 from actors.ports.messages import MessageQuery
 from api.schemas.fields import Id, InstantField, OneOf, OneOfMany
@@ -25,12 +31,18 @@ class MessagesSchema(RequestSchema[MessagePageQuery]):
         data_key="state",
         metadata={"description": "Repeatable, or with commas; any if not given"},
     )
+    kinds = OneOfMany(
+        [kind for kind in MessageKind if kind not in SECRET],
+        data_key="kind",
+        metadata={"description": "Repeatable, or with commas; any if not given"},
+    )
     limit = LIMIT
     cursor = CURSOR
 
     def make(self, data: Loaded) -> MessagePageQuery:
         sent = dict(data)
-        return MessagePageQuery(states=tuple(sent.pop("states", ())), **sent)
+        states, kinds = (tuple(sent.pop(name, ())) for name in ("states", "kinds"))
+        return MessagePageQuery(states=states, kinds=kinds, **sent)
 
 
 class MessageSchema(Strict):

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from actors.domain.contact import mobile_number
-from actors.domain.message import Message, MessageError, MessageKind
+from actors.domain.message import REMINDERS, Message, MessageError, MessageKind
 from actors.ports.messages import MailContent, NotAccepted, TextContent, VisitDetails
 from hub.messages.calendar_file import VisitCalendars, calendar_method
 from hub.messages.settings import MessageSettings
@@ -69,7 +69,7 @@ class Letters:
             "place": name,
             "contact": _contact(details, words),
         }
-        is_reminder = message.kind is MessageKind.REMINDER
+        is_reminder = message.kind in REMINDERS
         return MailContent(
             message_id=self._message_id(message),
             to=to,

@@ -21,10 +21,16 @@ class Reminders:
     """Remembers up to when the visits were looked at; at first, all that may be late are."""
 
     def __init__(
-        self, queue: ReminderQueue, load_types: LoadTypes, leads: Sequence[timedelta]
+        self,
+        queue: ReminderQueue,
+        load_types: LoadTypes,
+        leads: Sequence[timedelta],
+        asks_at: Callable[[timedelta], bool] = lambda _: False,
     ) -> None:
-        """``leads``: of types that have none of their own."""
+        """``leads``: of types that have none of their own. ``asks_at``: whether the reminder with
+        a lead asks patients to confirm the visit."""
         self._queue, self._load_types, self._leads = queue, load_types, leads
+        self._asks_at = asks_at
         self._seen: datetime | None = None
 
     def forget(self) -> None:
@@ -40,7 +46,8 @@ class Reminders:
             since = now - reminder_delay(lead)
             if self._seen is not None:
                 since = max(since, self._seen - _OVERLAP)
-            queued += await self._queue.remind(lead, types, since, now)
+            asks = self._asks_at(lead)
+            queued += await self._queue.remind(lead, types, since, now, asks=asks)
         self._seen = now
         return queued > 0
 

@@ -14,7 +14,6 @@ from typing import Final
 
 import structlog
 
-from actors.domain.appointment import ATTENDING, Status
 from actors.domain.events import MessageSaved
 from actors.domain.message import (
     SECRET,
@@ -22,9 +21,9 @@ from actors.domain.message import (
     MessageChannel,
     MessageError,
     MessageId,
-    MessageKind,
     MessageState,
     Recipient,
+    is_true_of,
 )
 from actors.domain.refusals import VersionConflict
 from actors.domain.sign_in import SECRET_BYTES, secret_text
@@ -39,7 +38,6 @@ from actors.ports.messages import (
     QueuedMessages,
     TextContent,
     TextTransport,
-    VisitDetails,
 )
 from actors.tasks import Tasks
 from hub.messages.letters import Letters
@@ -220,7 +218,8 @@ class MessageSender:
         if message.kind in SECRET:
             return self._letters.of_secret(message)
         details = await self._queue.details(message)
-        if details is None or not _still_true(message, details):
+        is_true = details and is_true_of(message.kind, message.visit_start, details.row)
+        if details is None or not is_true:
             return message.ended(MessageState.EXPIRED, MessageError.TOO_LATE)
         patient = details.patient
         recipient = Recipient(
@@ -277,11 +276,3 @@ def _begun(due: DueMessage, now: datetime, until: datetime) -> MessageSaved:
     else:
         after = message.claimed(until)
     return MessageSaved(before=message, after=after)
-
-
-def _still_true(message: Message, details: VisitDetails) -> bool:
-    """Whether the visit is as the message says."""
-    row = details.row
-    if message.kind is MessageKind.CANCELLATION:
-        return row.status is Status.CANCELLED
-    return row.status in ATTENDING and row.start == message.visit_start

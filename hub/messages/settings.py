@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from annotated_types import Ge, Le
 
-from actors.bounds import Count, Positive
+from actors.bounds import Count, NotNegative, Positive
 from actors.domain.contact import email_address, is_region
 from actors.domain.message import MessageChannel
 
@@ -26,6 +26,8 @@ class MessageSettings:
     """Whether a message names the appointment type."""
     reminders_hours: tuple[str, ...] = ("48", "3")
     """How long before a visit its patient is reminded."""
+    confirm_from_hours: NotNegative = 24.0
+    """A reminder that is due so long before the visit asks who has not confirmed; 0: none does."""
     visit_links: bool = True
     """Whether messages about visits to come lead to a page of the visit; see server.public_url."""
     sms_regions: tuple[str, ...] = ()
@@ -50,6 +52,10 @@ class MessageSettings:
     def leads(self) -> tuple[timedelta, ...]:
         """How long before a visit its patient is reminded; raises ValueError."""
         return tuple(timedelta(hours=float(hours)) for hours in self.reminders_hours)
+
+    def asks_at(self, lead: timedelta) -> bool:
+        """Whether a reminder with this lead asks patients to confirm the visit."""
+        return 0 < self.confirm_from_hours <= lead / timedelta(hours=1)
 
     def retry_wait_s(self, attempts: int) -> float:
         """The wait after so many failed attempts; it doubles with each."""

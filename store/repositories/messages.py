@@ -172,6 +172,8 @@ def _filters(query: MessageQuery) -> Iterator[sa.ColumnElement[bool]]:
         yield _m.appointment_id == query.appointment_id
     if query.patient_id:
         yield _m.patient_id == query.patient_id
+    if query.kinds:
+        yield _m.kind.in_([str(kind) for kind in query.kinds])
     if query.states:
         yield _m.state.in_([str(state) for state in query.states])
 

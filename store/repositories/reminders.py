@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from actors.domain.appointment import Appointment, Status
 from actors.domain.ids import AppointmentTypeId, PatientId, PracticeId
-from actors.domain.message import OF_VISITS, MessageChannel, MessageId, MessageKind, Recipient
+from actors.domain.message import OF_VISITS, REMINDERS, MessageChannel, MessageId, Recipient
 from actors.domain.notices import is_worth_reminding, new_reminder
 from actors.domain.principal import Role
 from store.commit.event_rows import CommitContext
@@ -20,6 +20,7 @@ from store.sql.writer import Writer, single_job
 
 _m = messages.c
 _NOTICES: Final = [str(kind) for kind in sorted(OF_VISITS)]
+_REMINDERS: Final = [str(kind) for kind in sorted(REMINDERS)]
 _DENTISTS_AT_ONCE: Final = 200
 _VISITS_AT_ONCE: Final = 500
 
@@ -45,6 +46,8 @@ class ReminderRepository:
         types: Collection[AppointmentTypeId],
         since: datetime,
         now: datetime,
+        *,
+        asks: bool = False,
     ) -> int:
         queued, after = 0, (since + lead, "")
         while page := await self._unreminded(lead, types, after, now + lead):
@@ -53,7 +56,7 @@ class ReminderRepository:
                 for each in page
                 if each.channel and is_worth_reminding(each.row, lead, each.noticed_at)
             ]
-            queued += await self._queue_reminders(due, lead, now)
+            queued += await self._queue_reminders(due, lead, now, asks=asks)
             after = (page[-1].row.start, page[-1].row.id)
         return queued
 
@@ -106,7 +109,7 @@ class ReminderRepository:
             return {person: recipient_of(*rest) for person, *rest in rows}
 
     async def _queue_reminders(
-        self, visits: Sequence[_Visit], lead: timedelta, now: datetime
+        self, visits: Sequence[_Visit], lead: timedelta, now: datetime, *, asks: bool
     ) -> int:
         rows = []
         for visit in visits:
@@ -119,6 +122,7 @@ class ReminderRepository:
                 practice_id=visit.practice_id,
                 lead=lead,
                 at=now,
+                asks=asks,
             )
             rows.append(MESSAGE.params(reminder))
         if not rows:
@@ -145,7 +149,7 @@ def _visits(
     reminded = sa.exists(
         sa.select(_m.id).where(
             _m.appointment_id == a.id,
-            _m.kind == MessageKind.REMINDER.value,
+            _m.kind.in_(_REMINDERS),
             _m.lead_minutes == lead_minutes,
             _m.visit_start == a.starts_at,
         )

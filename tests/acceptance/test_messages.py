@@ -185,6 +185,9 @@ async def test_staff_list_what_became_of_messages_and_send_them_again(
     sent = await desk.get("/api/messages", state="sent")
     assert [each["id"] for each in sent.body["data"]] == [again.body["id"]]
     assert "@" not in str(sent.body), "no address is shown"
+    for kind, count in (("confirmation", 2), ("confirmation_request,reminder", 0)):
+        assert len((await desk.get("/api/messages", kind=kind)).body["data"]) == count
+    assert (await desk.get("/api/messages", kind="code")).status == 400
 
 
 async def test_a_message_that_is_not_true_any_more_is_not_sent_again(

@@ -9,7 +9,7 @@ import pytest
 from actors.domain.appointment import Status
 from actors.domain.events import MessageSaved
 from actors.domain.ids import AppointmentTypeId
-from actors.domain.message import Message, MessageChannel, MessageError, MessageState
+from actors.domain.message import Message, MessageChannel, MessageError, MessageState, is_true_of
 from actors.domain.profile import ConsentSource, MessageConsents, Profile
 from actors.domain.refusals import VersionConflict
 from actors.ports.calendars import LoadedCalendar
@@ -295,6 +295,31 @@ async def test_a_visit_is_reminded_of_once_for_each_lead(clinic: Clinic, desk: D
     assert not reminder.is_replaced
     clock.advance(2 * DAY - 3 * HOUR)
     assert await remind(3 * HOUR, clock.now() - HOUR, clock.now()) == 1
+
+
+async def test_who_has_not_confirmed_a_visit_is_asked_to(clinic: Clinic, desk: Desk) -> None:
+    clock, loaded = clinic.clock, await desk.open()
+    other = await clinic.add_patient(email="other@example.org")
+    open_one = clinic.row(desk.dentist, desk.patient, clock.now() + 5 * DAY)
+    sure_one = clinic.row(desk.dentist, other, clock.now() + 5 * DAY + HOUR)
+    sure = changed(sure_one, patient_confirmed_at=clock.now())
+    await clinic.commit(loaded, clinic.turn(booked(open_one)), clinic.turn(booked(sure_one)))
+    await clinic.commit(loaded, clinic.turn(sure))
+    for each in await desk.due():
+        await desk.save(each.message, each.message.sent(clock.now()))
+    clock.advance(3 * DAY + HOUR)
+    queue, types = clinic.store.reminders, [clinic.kind.id]
+    since, now = clock.now() - 2 * HOUR, clock.now()
+    assert await queue.remind(2 * DAY, types, since, now, asks=True) == 2
+    due = {each.message.appointment_id: each.message for each in await desk.due()}
+    kinds = {visit: message.kind for visit, message in due.items()}
+    assert kinds == {open_one.id: "confirmation_request", sure.after.id: "reminder"}
+    confirmed = changed(open_one, patient_confirmed_at=now)
+    await clinic.commit(loaded, clinic.turn(confirmed))
+    assert await queue.remind(2 * DAY, types, since, now) == 0, "the question was the reminder"
+    asked = due[open_one.id]
+    assert is_true_of(asked.kind, asked.visit_start, open_one)
+    assert not is_true_of(asked.kind, asked.visit_start, confirmed.after)
 
 
 async def test_of_what_was_booked_or_changed_late_no_one_is_reminded(

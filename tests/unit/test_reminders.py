@@ -23,11 +23,19 @@ class Windows:
     def __init__(self) -> None:
         self.seen: list[tuple[timedelta, datetime, datetime]] = []
         self.types: dict[timedelta, list[str]] = {}
+        self.asked: dict[timedelta, bool] = {}
         self.found = 0
 
     async def remind(
-        self, lead: timedelta, types: Collection[str], since: datetime, now: datetime
+        self,
+        lead: timedelta,
+        types: Collection[str],
+        since: datetime,
+        now: datetime,
+        *,
+        asks: bool = False,
     ) -> int:
+        self.asked[lead] = asks
         self.types[lead] = list(types)
         self.seen.append((lead, since, now))
         found, self.found = self.found, 0
@@ -53,6 +61,15 @@ async def test_the_first_look_reaches_back_and_later_ones_overlap() -> None:
     later = NOW + MINUTE
     assert not await reminders.queue_due(later)
     assert windows.seen == [(lead, NOW - 2 * MINUTE, later) for lead in (2 * DAY, 3 * HOUR)]
+
+
+async def test_reminders_long_before_a_visit_ask_for_a_confirmation() -> None:
+    windows, settings = Windows(), MessageSettings(confirm_from_hours=24.0)
+    leads = [2 * DAY, DAY, 3 * HOUR]
+    await Reminders(windows, load_types, leads, settings.asks_at).queue_due(NOW)
+    assert windows.asked == {2 * DAY: True, DAY: True, 3 * HOUR: False}
+    never = replace(settings, confirm_from_hours=0.0)
+    assert not any(map(never.asks_at, leads))
 
 
 async def test_after_another_node_all_are_looked_at_again() -> None:

@@ -27,7 +27,7 @@ def test_bounds_state_their_defaults() -> None:
 def test_numbers_are_among_the_bounds() -> None:
     """A number that bounds nothing is one of these."""
     others = {"server.port", "cluster.port", "mail.port", "realtime.compress_from_bytes"}
-    others.add("realtime.position_interval_s")
+    others |= {"realtime.position_interval_s", "messages.confirm_from_hours"}
     numbers = {
         setting.name
         for keys in settings_of(Config).values()

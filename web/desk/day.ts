@@ -43,3 +43,17 @@ export function refill(rows: readonly Appointment[], now: string): Appointment[]
   );
   return [...new Map(free.map((row) => [`${row.dentist_id} ${row.start}`, row])).values()];
 }
+
+/** Visits to come whose patients were asked whether they will come, and have not answered. */
+export const unconfirmed = (
+  rows: readonly Appointment[],
+  asked: ReadonlySet<string>,
+  now: string,
+): Appointment[] =>
+  rows.filter(
+    (row) =>
+      row.status === "confirmed" &&
+      row.start > now &&
+      asked.has(row.id) &&
+      !row.patient_confirmed_at,
+  );

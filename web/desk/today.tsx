@@ -8,7 +8,7 @@ import { t } from "../shared/i18n";
 import { Icon } from "../shared/icons";
 import { dial } from "../shared/links";
 import { clock, dateAt, day } from "../shared/zones";
-import { late, minutesSince, present, refill, since } from "./day";
+import { late, minutesSince, present, refill, since, unconfirmed } from "./day";
 import { openOn } from "./open";
 import { nameOf, type Place, type World } from "./world";
 
@@ -90,6 +90,9 @@ export function Today({
           .slice(0, SHOWN)
           .map((row) => line(row, when(row)))}
       </Group>
+      <Unanswered world={world} rows={rows} now={now}>
+        {(row) => line(row, when(row))}
+      </Unanswered>
       <Failed world={world} rows={rows} />
     </div>
   );
@@ -128,6 +131,35 @@ function outside(world: World, rows: readonly Appointment[], now: string): Appoi
     known.set(key, open);
     return !open.some((each) => each.start <= row.start && row.end <= each.end);
   });
+}
+
+/** Visits to come whose patients were asked whether they will come, and have not answered. */
+function Unanswered({
+  world,
+  rows,
+  now,
+  children,
+}: {
+  world: World;
+  rows: readonly Appointment[];
+  now: string;
+  children: (row: Appointment) => ComponentChildren;
+}) {
+  const latest = useValue(world.list.message);
+  const [asked, setAsked] = useState<ReadonlySet<string>>(new Set());
+  useEffect(() => {
+    const aborted = new AbortController();
+    world.hub.rest.confirmationRequests(aborted.signal).then(
+      ({ data }) => setAsked(new Set(data.map((each) => each.appointment_id))),
+      () => {},
+    );
+    return () => aborted.abort();
+  }, [world.hub, latest?.id, latest?.version]);
+  return (
+    <Group title={t("today.unconfirmed")}>
+      {unconfirmed(rows, asked, now).slice(0, SHOWN).map(children)}
+    </Group>
+  );
 }
 
 /** Messages that did not reach the patient of a visit to come: call instead. */

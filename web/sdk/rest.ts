@@ -327,6 +327,14 @@ export class RestClient {
     });
   }
 
+  /** Questions whether patients will come that were sent, the newest first, one page of them. */
+  confirmationRequests(signal?: AbortSignal): Promise<Page<Message>> {
+    return this.request("GET", "/api/messages", {
+      query: { kind: "confirmation_request", state: "sent", limit: 200 },
+      ...(signal && { signal }),
+    });
+  }
+
   practice(id: string): Promise<Practice> {
     return this.request("GET", `/api/practices/${id}`);
   }

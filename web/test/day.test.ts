@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { late, minutesSince, present, refill } from "../desk/day";
+import { late, minutesSince, present, refill, unconfirmed } from "../desk/day";
 import type { Appointment } from "../sdk/index";
 import { at } from "./support";
 
@@ -38,4 +38,13 @@ it("a cancelled time is to be filled until it passes or somebody has it", () => 
   expect(refill([gone], at("09:30"))).toEqual([]);
   expect(refill([gone, row("09:15", "held")], at("08:00"))).toEqual([]);
   expect(refill([gone, row("09:15", "held", { dentist_id: "e" })], at("08:00"))).toEqual([gone]);
+});
+
+it("who was asked and has not answered is to be called", () => {
+  const asked = row("09:00", "confirmed");
+  const sure = row("10:00", "confirmed", { patient_confirmed_at: at("08:00") });
+  const rows = [asked, sure, row("11:00", "confirmed"), row("12:00", "cancelled")];
+  const ids = new Set(rows.filter((each) => each.start !== at("11:00")).map((each) => each.id));
+  expect(unconfirmed(rows, ids, at("08:00"))).toEqual([asked]);
+  expect(unconfirmed(rows, ids, at("09:00"))).toEqual([]);
 });
