@@ -30,6 +30,7 @@ from actors.services.invitations import Invitations
 from actors.services.linked_visits import LinkedVisits
 from actors.services.merging import Merging
 from actors.services.messages import CalendarEntries, Messages
+from actors.services.own_passkeys import OwnPasskeys
 from actors.services.patient_import import PatientImport
 from actors.services.patient_lookups import PatientLookups
 from actors.services.people import People
@@ -55,6 +56,7 @@ from api.realtime.rooms.revocations import Revocations
 from api.realtime.rooms.rooms import Rooms
 from api.realtime.rooms.send_buffer import SendPolicy
 from api.realtime.supabase.presence_registry import PresenceRegistry
+from api.sign_in.authenticators import WebAuthn
 from hub.cluster.local_node import LocalNode
 from hub.config import Config
 from hub.messages.calendar_file import VisitCalendars
@@ -64,6 +66,9 @@ from store.engine import Store
 
 IMPORTED_DAYS: Final = 10
 """How many days' allowance of stored bytes the imports of one user have in a day."""
+
+_NEVER_BY_MAIL: Final = frozenset({Role.STAFF, Role.DENTIST, Role.ADMIN})
+"""Their rights are worth more than a mailbox; a demo has no mailboxes."""
 
 WrapBroadcaster = Callable[[Broadcaster], Broadcaster]
 
@@ -271,6 +276,7 @@ def build_services(core: Core, calendars: Calendars, connections: Connections) -
     duplicates = Duplicates(store.profiles, practices, config.practice.region)
     suspension = Suspension(store.webhooks, core.dispatcher, clock)
     files = VisitCalendars(config.messages)
+    sign_ins = _sign_ins(core, connections)
     bookings = Bookings(
         calendars,
         store.appointments,
@@ -317,7 +323,8 @@ def build_services(core: Core, calendars: Calendars, connections: Connections) -
         webhooks=_webhooks(core, access),
         suspension=suspension,
         consents=_consents(core, connections, suspension),
-        sign_ins=_sign_ins(core, connections),
+        sign_ins=sign_ins,
+        own_passkeys=_own_passkeys(core, sign_ins),
         invitations=Invitations(store.invitations, directory, practices, clock, new_id),
     )
 
@@ -363,6 +370,7 @@ def _webhooks(core: Core, access: ChannelAccess) -> Webhooks:
 
 def _sign_ins(core: Core, connections: Connections) -> SignIns:
     base, settings = core.base, core.base.config.sign_in
+    is_demo = base.config.server.is_demo
     needs_passkey = frozenset(map(Role, settings.passkey_roles))
     return SignIns(
         base.store.sessions,
@@ -374,9 +382,22 @@ def _sign_ins(core: Core, connections: Connections) -> SignIns:
         idle=timedelta(hours=settings.idle_hours),
         life=timedelta(days=settings.session_days),
         barred={
-            SignInMethod.CODE: needs_passkey,
+            SignInMethod.CODE: needs_passkey | (frozenset() if is_demo else _NEVER_BY_MAIL),
             SignInMethod.PROVIDER: () if base.config.openid.replaces_passkey else needs_passkey,
         },
+    )
+
+
+def _own_passkeys(core: Core, sign_ins: SignIns) -> OwnPasskeys:
+    store, config = core.base.store, core.base.config
+    return OwnPasskeys(
+        store.passkeys,
+        store.sessions,
+        sign_ins,
+        core.directory,
+        WebAuthn.at(config.server.public_url),
+        core.base.clock,
+        has_codes=config.sign_in.email_codes,
     )
 
 

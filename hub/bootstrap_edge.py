@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from heapq import nsmallest
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -90,7 +89,7 @@ async def open_edge(core: Core, services: Services, errors: RecentErrors) -> Asy
         sign_in = _sign_in_deps(core, services)
         visits = _visit_deps(base, services)
         app = create_app(_app_deps(core, deps, streams, health), chat, sign_in, visits)
-        if config.server.environment == "demo" and config.mail.folder:
+        if config.server.is_demo and config.mail.folder:
             app.router.add_routes(mailbox_routes(Path(config.mail.folder)))
         realtime.attach(app)
         supabase.attach(app)
@@ -110,9 +109,10 @@ def _sign_in_deps(core: Core, services: Services) -> SignInDeps | None:
     if core.issuer is None:
         return None
     base, public_url = core.base, core.base.config.server.public_url
-    webauthn = WebAuthn(origin=public_url, host=urlsplit(public_url).hostname or "")
+    webauthn = WebAuthn.at(public_url)
     return SignInDeps(
         public_url=public_url,
+        accepts_links=base.config.server.is_demo,
         issuer=core.issuer,
         sign_ins=services.sign_ins,
         webauthn=webauthn,

@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import orjson
@@ -68,7 +69,8 @@ async def run(folder: Path, port: int, stop: asyncio.Event, report: Callable[[st
             "CHAIRSIDE_SERVER_TRUSTED_PROXIES": "127.0.0.1",  # the load balancer
         }
         balancer, ports = _program(), [free_port() for _ in range(NODES)]
-        url = f"http://127.0.0.1:{port if balancer else ports[0]}"
+        url = f"http://localhost:{port if balancer else ports[0]}"
+        environ |= _sign_in(url, folder / "mail")
         report("Filling the demo clinic …")
         async with open_hub(config) as hub:
             await demo.seed(hub, plan(date.today()))
@@ -77,6 +79,7 @@ async def run(folder: Path, port: int, stop: asyncio.Event, report: Callable[[st
             def issue(subject: str, role: Role) -> str:
                 return issue_token(secret, subject=subject, role=role, now=now, ttl=demo.TOKEN_LIFE)
 
+            await demo.add_accounts(hub)
             links = await demo.links(hub, url, issue)
         _write(folder / "links.json", orjson.dumps(links, option=orjson.OPT_INDENT_2))
         hubs = await asyncio.gather(
@@ -85,11 +88,24 @@ async def run(folder: Path, port: int, stop: asyncio.Event, report: Callable[[st
         if balancer:
             await stack.enter_async_context(_balancer(balancer, folder, port, ports))
         name = Path(balancer).name if balancer else ""
-        for line in _summary(url, name, ports, folder, links["admin"]["token"]):
+        for line in _summary(url, name, ports, folder, links):
             report(line)
         await stop.wait()
         report("Stopping …")
         await asyncio.gather(*map(_end, hubs))
+
+
+def _sign_in(url: str, mails: Path) -> Mapping[str, str]:
+    """As in ``chairside demo``: codes by mail, which the page ``/mail`` shows."""
+    return {
+        "CHAIRSIDE_SERVER_PUBLIC_URL": url,
+        "CHAIRSIDE_SIGN_IN_ENABLED": "true",
+        "CHAIRSIDE_SIGN_IN_EMAIL_CODES": "true",
+        "CHAIRSIDE_SIGN_IN_PASSKEY_ROLES": "admin",
+        "CHAIRSIDE_MESSAGES_ENABLED": "true",
+        "CHAIRSIDE_MAIL_FOLDER": str(mails),
+        "CHAIRSIDE_MAIL_SENDER": "demo@practice.example",
+    }
 
 
 def _clinic(postgres: PostgresServer) -> str:
@@ -201,7 +217,7 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _summary(
-    url: str, balancer: str, ports: Sequence[int], folder: Path, admin: str
+    url: str, balancer: str, ports: Sequence[int], folder: Path, links: Mapping[str, Any]
 ) -> Sequence[str]:
     nodes = ", ".join(f"http://127.0.0.1:{each}" for each in ports)
     load_balancer = (
@@ -214,8 +230,10 @@ def _summary(
         "",
         f"  three nodes        {nodes}",
         f"  load balancer      {load_balancer}",
+        f"  sign in            {url}/sign-in as {links['staff'][0]['email']}",
+        f"  mails, with codes  {url}/mail",
         f"  API documentation  {url}/docs",
-        f"  status, live       {url}/status#token={admin}",
+        f"  status, live       {url}/status#token={links['admin']['token']}",
         f"  all tokens         {folder / 'links.json'}",
         f"  try it             chairside traffic {url} --links {folder / 'links.json'}",
         "",

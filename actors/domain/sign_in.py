@@ -42,6 +42,11 @@ CEREMONY_LIFE: Final = timedelta(minutes=5)
 """How long a browser may take between the options of a passkey and its answer."""
 
 
+PASSKEYS_MAX: Final = 20
+"""Of one account."""
+FRESH: Final = timedelta(minutes=15)
+"""How long after signing in a person may add and remove passkeys."""
+
 CODE_LIFE: Final = timedelta(minutes=10)
 CODE_TRIES: Final = 5
 WRONG_CODES_A_DAY: Final = 20
@@ -153,6 +158,18 @@ class Ceremony:
     """Whose passkey is made; ``None``: anybody's passkey is asked for."""
     invitation_id: InvitationId | None = None
     expires_at: datetime
+
+
+@value
+class Begun:
+    """A challenge, and the secret of the browser or client that must answer it."""
+
+    cookie: str
+    challenge: bytes
+    account_id: AccountId | None = None
+    """Whose passkey is to be made; ``None``: a passkey is to be used."""
+    name: str = ""
+    """As the authenticator shows it."""
 
 
 @value

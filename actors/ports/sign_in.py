@@ -1,17 +1,18 @@
 """Accounts, sessions and signing keys of people who sign in at the hub."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from actors.domain.ids import ProfileId
 from actors.domain.message import Message
-from actors.domain.principal import Principal
+from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
 from actors.domain.provider import ProvidedPerson, ProviderLink, ProviderSecrets, ProviderSignIn
 from actors.domain.sign_in import (
     Account,
     AccountId,
+    Begun,
     Ceremony,
     CodeAttempt,
     Invitation,
@@ -141,8 +142,10 @@ class Acceptance:
 class MailCodeStore(Protocol):
     """Writes are audited. Raises CommitFailure."""
 
-    async def patients_with(self, email: str) -> Sequence[tuple[Account, Profile]]:
-        """Active patients with an account and this e-mail address in any case; at most 2."""
+    async def people_with(
+        self, email: str, roles: Collection[Role]
+    ) -> Sequence[tuple[Account, Profile]]:
+        """Active people of the roles with an account and this address in any case; at most 2."""
         ...
 
     async def send(
@@ -179,6 +182,23 @@ class PasskeyStore(Protocol):
         """Store the count and the time; ``False`` if a higher count is stored."""
         ...
 
+    async def of_account(self, account: AccountId) -> Sequence[Passkey]:
+        """The oldest first."""
+        ...
+
+    async def add(self, by: Principal, request_id: str, passkey: Passkey) -> None:
+        """Add one to an account. Raises ValidationFailed if it has ``PASSKEYS_MAX``."""
+        ...
+
+    async def remove(
+        self, by: Principal, request_id: str, removal: "Removal"
+    ) -> Sequence[SessionId] | None:
+        """Remove a passkey of the account, and end its other sessions; ``None`` without one.
+
+        Raises ValidationFailed for the last way in.
+        """
+        ...
+
     async def accept(self, request_id: str, accepted: Acceptance) -> Sequence[SessionId]:
         """Use an invitation, replace the passkeys of the account, and end its sessions.
 
@@ -192,6 +212,21 @@ class PasskeyStore(Protocol):
 
 
 @value
+class Removal:
+    """Of a passkey by its person."""
+
+    account_id: AccountId
+    passkey_id: str
+    session: SessionId
+    """Goes on; all others of the account end."""
+    provider_counts: bool
+    """Whether an identity of the provider is another way in."""
+    code_counts: bool
+    """Whether a code by mail is."""
+    at: datetime
+
+
+@value
 class MadePasskey:
     id: str
     public_key: bytes
@@ -200,6 +235,10 @@ class MadePasskey:
 
 class Authenticators(Protocol):
     """Checks what authenticators signed (WebAuthn). Raises InvalidToken."""
+
+    def options(self, begun: Begun) -> dict[str, object]:
+        """For ``navigator.credentials``: ``{"create": …}``, or ``{"get": …}``."""
+        ...
 
     def id_of(self, credential: Mapping[str, object]) -> str: ...
 

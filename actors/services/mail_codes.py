@@ -8,6 +8,7 @@ import secrets
 from typing import Final, Protocol
 
 from actors.domain.message import Message, MessageChannel, MessageId, MessageKind
+from actors.domain.principal import Role
 from actors.domain.profile import Profile
 from actors.domain.refusals import InvalidToken, RateLimited, Unavailable
 from actors.domain.sign_in import (
@@ -27,6 +28,8 @@ from actors.ports.sign_in import MailCodeStore
 from actors.services.sign_ins import SignedIn, SignIns
 
 DIGITS: Final = 6
+_ROLES: Final = (Role.PATIENT, Role.STAFF, Role.DENTIST)
+"""Of people whose profiles have an address. Only a demo admits others than patients."""
 
 
 class CodeLetter(Protocol):
@@ -53,6 +56,7 @@ class MailCodes:
         clock: Clock,
         new_id: NewId,
     ) -> None:
+        self._roles = [role for role in _ROLES if sign_ins.admits(role, SignInMethod.CODE)]
         self._store, self._sign_ins, self._letter = store, sign_ins, letter
         self._allowance, self._clock, self._new_id = allowance, clock, new_id
 
@@ -64,7 +68,7 @@ class MailCodes:
         cookie, link = secrets.token_bytes(SECRET_BYTES), secrets.token_bytes(SECRET_BYTES)
         digits, now = f"{secrets.randbelow(10**DIGITS):0{DIGITS}}", self._clock.now()
         try:
-            found = await self._store.patients_with(email)
+            found = await self._store.people_with(email, self._roles)
             account, message = None, None
             if len(found) == 1 and self._may_send(found[0][0]):
                 account, person = found[0]

@@ -16,6 +16,7 @@ from actors.domain.sign_in import (
     SECRET_BYTES,
     Account,
     AccountId,
+    Begun,
     Ceremony,
     Invitation,
     Passkey,
@@ -24,7 +25,6 @@ from actors.domain.sign_in import (
     secret_of,
     secret_text,
 )
-from actors.domain.values import value
 from actors.ports.clock import Clock, NewId
 from actors.ports.commits import CommitFailure
 from actors.ports.sign_in import (
@@ -37,18 +37,6 @@ from actors.services.invitations import Invitations
 from actors.services.sign_ins import SignedIn, SignIns
 
 ADMIN_NAME: Final = "Admin"
-
-
-@value
-class Begun:
-    """A challenge, and the cookie of the browser that must answer it."""
-
-    cookie: str
-    challenge: bytes
-    account_id: AccountId | None = None
-    """Whose passkey is to be made; ``None``: a passkey is to be used."""
-    name: str = ""
-    """As the authenticator shows it."""
 
 
 class Passkeys:

@@ -14,6 +14,7 @@ from actors.services.invitations import Invitations
 from actors.services.linked_visits import LinkedVisits
 from actors.services.merging import Merging
 from actors.services.messages import CalendarEntries, Messages
+from actors.services.own_passkeys import OwnPasskeys
 from actors.services.patient_import import PatientImport
 from actors.services.patient_lookups import PatientLookups
 from actors.services.people import People
@@ -52,5 +53,6 @@ class Services:
     calendar_entries: CalendarEntries
     linked_visits: LinkedVisits
     invitations: Invitations
+    own_passkeys: OwnPasskeys
     turns: Turns = field(default_factory=Turns)
     """Of long computations, also those of the caller."""

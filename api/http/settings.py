@@ -40,6 +40,11 @@ class ServerSettings:
     trusted_proxies: tuple[str, ...] = ()
     """Addresses and networks whose ``Forwarded`` and ``X-Forwarded-*`` headers are believed."""
 
+    @property
+    def is_demo(self) -> bool:
+        """Whether the people are invented: links with tokens sign in, and codes do staff."""
+        return self.environment == "demo"
+
     def __post_init__(self) -> None:
         if self.public_url and not _PUBLIC_URL.fullmatch(self.public_url):
             raise ValueError(

@@ -1,6 +1,7 @@
 """Passkeys by the WebAuthn standard: options for browsers, and checks of what they answer."""
 
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 import orjson
 from webauthn import (
@@ -18,9 +19,8 @@ from webauthn.helpers.structs import (
 )
 
 from actors.domain.refusals import InvalidToken
-from actors.domain.sign_in import Passkey
+from actors.domain.sign_in import Begun, Passkey
 from actors.ports.sign_in import MadePasskey
-from actors.services.passkeys import Begun
 
 _RP_NAME = "Chairside"
 _ID_MAX_CHARS = 1_400
@@ -36,8 +36,12 @@ class WebAuthn:
     def __init__(self, *, origin: str, host: str) -> None:
         self._origin, self._host = origin, host
 
+    @classmethod
+    def at(cls, public_url: str) -> "WebAuthn":
+        """For the pages of this address."""
+        return cls(origin=public_url, host=urlsplit(public_url).hostname or "")
+
     def options(self, begun: Begun) -> dict[str, object]:
-        """For ``navigator.credentials``: ``{"create": …}``, or ``{"get": …}``."""
         if begun.account_id is None:
             asking = generate_authentication_options(
                 rp_id=self._host,

@@ -32,6 +32,8 @@ class OfferedProvider:
 class SignInDeps:
     public_url: str
     """The address of the hub for browsers, without a path."""
+    accepts_links: bool
+    """Whether a link with a token signs in, as in the demo."""
     issuer: Issuer
     sign_ins: SignIns
     passkeys: Passkeys

@@ -79,6 +79,7 @@ async def ways(request: web.Request) -> web.Response:
     offered = {
         "passkey": True,
         "code": deps.mail_codes is not None,
+        "links": deps.accepts_links,
         "provider": deps.provider.name if deps.provider else None,
     }
     return json_response(orjson.dumps(offered))

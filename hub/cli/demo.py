@@ -55,10 +55,11 @@ def run(args: argparse.Namespace) -> int:
     log_only_warnings(base)
     with ExitStack() as stack:
         listener = stack.enter_context(bind(base.server.host, base.server.port))
+        base = _with_public_url(base, listener.getsockname()[1])
         folder = stack.enter_context(DemoFolder.open(args.data, fresh=args.fresh))
         if not folder.is_seeded:
             run_async(_seed(folder, base))
-        config = _with_public_url(folder.config(base), listener.getsockname()[1])
+        config = folder.config(base)
         upgrade(config.database.url)
         errors = RecentErrors()
         configure_logging(base.logging, also=errors)
@@ -67,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _with_public_url(config: Config, port: int) -> Config:
-    """Where the links in mails lead, unless it is set: to this machine."""
+    """Where people sign in, and links in mails lead: this machine, unless it is set."""
     public_url = config.server.public_url or f"http://localhost:{port}"
     return replace(config, server=replace(config.server, public_url=public_url))
 
@@ -88,8 +89,10 @@ async def _serve(
     listener: socket.socket,
     errors: RecentErrors,
 ) -> None:
-    async def ready(url: str, hub: Hub) -> None:
+    async def ready(_: str, hub: Hub) -> None:
+        url = config.server.public_url
         await demo.add_desk(hub)
+        await demo.add_accounts(hub)
         links = await demo.links(hub, url, _issuer(config))
         folder.write_links(links)
         show(args, {"url": url, "links": str(folder.links)}, _table(links, folder))
@@ -118,6 +121,11 @@ def _table(links: dict[str, Any], folder: DemoFolder) -> Iterator[str]:
     yield f"  the front desk     {url}/desk#token={links['staff'][0]['token']}"
     yield f"  the chatbot        {url}/chat#token={links['patients'][0]['token']}"
     yield f"  the hub’s status   {url}/status#token={links['admin']['token']}"
+    yield ""
+    yield f"Or sign in at {url}/sign-in, with a code that {url}/mail shows:"
+    yield f"  a patient          {links['patients'][0]['email']}"
+    yield f"  a dentist          {links['dentists'][0]['email']}"
+    yield f"  the front desk     {links['staff'][0]['email']}"
     yield ""
     yield f"  mails to patients  {url}/mail"
     yield f"  API documentation  {url}/docs"

@@ -16,6 +16,7 @@ from actors.domain.ids import AppointmentId, AppointmentTypeId, DentistId, Profi
 from actors.domain.issuers import EXTERNAL
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
+from actors.domain.sign_in import Account, AccountId
 from actors.ports.commits import Reply
 from actors.services.caller import Caller
 from actors.services.identity import Claims
@@ -83,6 +84,26 @@ async def add_desk(hub: Hub) -> None:
         await _Seeding(hub).desk(PRACTICE)
 
 
+async def add_accounts(hub: Hub) -> None:
+    """Let the people sign in at the hub, as if they had accepted invitations."""
+    subjects = [
+        *(desk_subject(n) for n in range(len(PRACTICE.desk))),
+        *(dentist_subject(n) for n in range(DENTISTS)),
+        *(patient_subject(n) for n in range(PATIENTS)),
+    ]
+    await _all(_account(hub, subject) for subject in subjects)
+
+
+async def _account(hub: Hub, subject: str) -> None:
+    """Add the account of a person who has none."""
+    base, person = hub.core.base, await _person(hub, subject)
+    if not await base.store.accounts.of_person(person.id):
+        account = Account(
+            id=AccountId(base.new_id()), role=person.role, created_at=base.clock.now()
+        )
+        await base.store.accounts.add(account, person.id)
+
+
 async def links(hub: Hub, url: str, issue: IssueToken) -> dict[str, Any]:
     """What clients need to try the demo: the content of ``links.json``."""
     desk = [await _person(hub, desk_subject(n)) for n in range(len(PRACTICE.desk))]
@@ -96,6 +117,7 @@ async def links(hub: Hub, url: str, issue: IssueToken) -> dict[str, Any]:
         return {
             "id": person.id,
             "name": person.name,
+            "email": person.email,
             "token": issue(person.subject, person.role),
         }
 
@@ -112,6 +134,10 @@ async def links(hub: Hub, url: str, issue: IssueToken) -> dict[str, Any]:
             for kind in await hub.services.catalog.types()
         ],
     }
+
+
+def _address(subject: str) -> str:
+    return f"{subject}@practice.example"
 
 
 async def _person(hub: Hub, subject: str) -> Profile:
@@ -152,7 +178,8 @@ class _Seeding:
         for number, name in enumerate(practice.desk):
             subject = desk_subject(number)
             await self._hub.services.people.create(
-                self._admin, NewProfile(role=Role.STAFF, subject=subject, name=name)
+                self._admin,
+                NewProfile(role=Role.STAFF, subject=subject, name=name, email=_address(subject)),
             )
 
     async def _type(self, kind: PlannedType) -> AppointmentTypeId:
@@ -189,6 +216,7 @@ class _Seeding:
                 role=Role.DENTIST,
                 subject=subject,
                 name=who.name,
+                email=_address(subject),
                 time_zone=who.schedule.time_zone,
             ),
         )

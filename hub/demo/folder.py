@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import orjson
 
+from actors.services.sign_in_settings import SignInSettings
 from api.auth import AuthSettings
 from hub.config import Config
 from hub.config_reader import ConfigError
@@ -44,6 +45,11 @@ def refuse_real_clinic(config: Config) -> None:
             "The demo makes its own secret, but the settings contain a real one"
             " (auth.secret or auth.jwks): run it without them"
         )
+
+
+def demo_sign_in(base: Config) -> SignInSettings:
+    """Everybody but the admin signs in with a code, which the page ``/mail`` shows."""
+    return replace(base.sign_in, enabled=True, email_codes=True, passkey_roles=("admin",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +103,17 @@ class DemoFolder:
             _write_private(self._secret, secrets.token_urlsafe(_SECRET_BYTES).encode())
 
     def config(self, base: Config) -> Config:
-        """``base`` with the database, the secret and the mails of the demo."""
+        """``base`` with the database, the secret, the mails and the sign-in of the demo.
+
+        People sign in at ``server.public_url``, if it is set.
+        """
         mail = MailSettings(folder=str(self.mails.absolute()), sender=_SENDER)
-        messages = replace(base.messages, enabled=True)
-        return replace(self._with_database(base, _DATABASE), messages=messages, mail=mail)
+        return replace(
+            self._with_database(base, _DATABASE),
+            messages=replace(base.messages, enabled=True),
+            mail=mail,
+            sign_in=demo_sign_in(base) if base.server.public_url else base.sign_in,
+        )
 
     def seeding_config(self, base: Config) -> Config:
         """The same, with the database that is being filled."""

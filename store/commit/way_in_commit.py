@@ -7,9 +7,16 @@ from actors.domain.ids import ProfileId
 from actors.domain.issuers import HUB
 from actors.domain.principal import Principal
 from actors.domain.provider import ProviderLink
-from actors.domain.refusals import InvalidToken
-from actors.domain.sign_in import Account, Invitation, InvitationId, Passkey, SessionId
-from actors.ports.sign_in import Acceptance
+from actors.domain.refusals import InvalidToken, ValidationFailed
+from actors.domain.sign_in import (
+    PASSKEYS_MAX,
+    Account,
+    Invitation,
+    InvitationId,
+    Passkey,
+    SessionId,
+)
+from actors.ports.sign_in import Acceptance, Removal
 from store.commit.audit import sign_in_params
 from store.commit.sign_in_commit import ENDED, end_sessions
 from store.sql.codec import ACCOUNT, INVITATION, PASSKEY
@@ -75,6 +82,56 @@ def accepting(
             once(sql.insert_audit, **entry),
         )
         return Done(found)
+
+    return plan
+
+
+def adding_passkey(
+    by: Principal, request_id: str, passkey: Passkey, sql: WriteStatements
+) -> Callable[[], Plan[Done[None]]]:
+    """With the account locked, so that its passkeys are counted."""
+    statements, now = sql.sign_in, passkey.created_at
+
+    def plan() -> Plan[Done[None]]:
+        yield from execute(statements.account, row_id=passkey.account_id)
+        known = yield from execute(statements.passkeys_of, account=passkey.account_id)
+        if len(known) >= PASSKEYS_MAX:
+            raise ValidationFailed.of("credential", f"there are {PASSKEYS_MAX}: remove one first")
+        entry = sign_in_params(by, now, request_id, "passkey", passkey.id, "added")
+        yield (
+            once(statements.insert_passkey, **PASSKEY.params(passkey)),
+            once(sql.insert_audit, **entry),
+        )
+        return Done(None)
+
+    return plan
+
+
+def removing_passkey(
+    by: Principal, request_id: str, removal: Removal, sql: WriteStatements
+) -> Callable[[], Plan[Done[Sequence[SessionId] | None]]]:
+    """With the account locked, so that the last way in stays."""
+    statements, account, now = sql.sign_in, removal.account_id, removal.at
+
+    def plan() -> Plan[Done[Sequence[SessionId] | None]]:
+        yield from execute(statements.account, row_id=account)
+        rows = yield from execute(statements.passkeys_of, account=account)
+        known = [PASSKEY.read(row).id for row in rows]
+        if removal.passkey_id not in known:
+            return Done(None)
+        if len(known) == 1 and not removal.code_counts:
+            subjects = yield from execute(statements.subjects_of, account=account)
+            if not (subjects and removal.provider_counts):
+                raise ValidationFailed.of("id", "is the last way in: add another passkey first")
+        found = yield from execute(statements.open_sessions, account=account, now=now)
+        others = [SessionId(id_) for (id_,) in found if id_ != removal.session]
+        yield from end_sessions(others, by, request_id, now, ENDED, sql)
+        entry = sign_in_params(by, now, request_id, "passkey", removal.passkey_id, "removed")
+        yield (
+            once(statements.drop_passkey, row_id=removal.passkey_id, account=account),
+            once(sql.insert_audit, **entry),
+        )
+        return Done(others)
 
     return plan
 

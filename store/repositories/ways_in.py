@@ -1,6 +1,6 @@
 """Invitations, passkeys, codes, and identity providers: see :mod:`actors.ports.sign_in`."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import select
@@ -13,6 +13,7 @@ from actors.domain.profile import Profile
 from actors.domain.provider import ProviderLink, ProviderSignIn
 from actors.domain.sign_in import (
     Account,
+    AccountId,
     Ceremony,
     CodeAttempt,
     Invitation,
@@ -21,7 +22,7 @@ from actors.domain.sign_in import (
     Passkey,
     SessionId,
 )
-from actors.ports.sign_in import Acceptance
+from actors.ports.sign_in import Acceptance, Removal
 from store.commit import mail_code_commit
 from store.commit import way_in_commit as commit
 from store.sql.codec import ACCOUNT, CEREMONY, INVITATION, PASSKEY, PROFILE, PROVIDER_SIGN_IN
@@ -93,6 +94,20 @@ class PasskeyRepository:
     async def use(self, passkey: Passkey) -> bool:
         return await self._writer.run(single_job(commit.using(passkey, self._sql)))
 
+    async def of_account(self, account: AccountId) -> Sequence[Passkey]:
+        rows = await _read(self._writer, self._sql.sign_in.passkeys_of, account=account)
+        return list(map(PASSKEY.read, rows))
+
+    async def add(self, by: Principal, request_id: str, passkey: Passkey) -> None:
+        plan = commit.adding_passkey(by, request_id, passkey, self._sql)
+        await self._writer.run(single_job(plan))
+
+    async def remove(
+        self, by: Principal, request_id: str, removal: Removal
+    ) -> Sequence[SessionId] | None:
+        plan = commit.removing_passkey(by, request_id, removal, self._sql)
+        return await self._writer.run(single_job(plan))
+
     async def accept(self, request_id: str, accepted: Acceptance) -> Sequence[SessionId]:
         plan = commit.accepting(request_id, accepted, self._sql)
         declares = (accepted.person,) if accepted.person else ()
@@ -114,7 +129,9 @@ class MailCodeRepository:
     def __init__(self, writer: Writer, readers: Readers, sql: WriteStatements) -> None:
         self._writer, self._readers, self._sql = writer, readers, sql
 
-    async def patients_with(self, email: str) -> Sequence[tuple[Account, Profile]]:
+    async def people_with(
+        self, email: str, roles: Collection[Role]
+    ) -> Sequence[tuple[Account, Profile]]:
         if (key := email_key(email)) is None:
             return []
         subject = HUB_SUBJECT_PREFIX + accounts.c.id
@@ -125,7 +142,7 @@ class MailCodeRepository:
             .where(
                 identities.c.issuer == HUB,
                 profiles.c.email_key == key,
-                profiles.c.role == Role.PATIENT.value,
+                profiles.c.role.in_([role.value for role in roles]),
                 profiles.c.active,
             )
             .order_by(profiles.c.id)

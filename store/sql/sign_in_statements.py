@@ -133,6 +133,12 @@ class SignInStatements(StatementSet):
         self.use_passkey = self._build(
             using.values(sign_count=count, used_at=sa.bindparam("used_at")).returning(p.id)
         )
+        self.passkeys_of = self._build(
+            sa.select(*PASSKEY.columns).where(p.account_id == _ACCOUNT).order_by(p.created_at, p.id)
+        )
+        self.drop_passkey = self._build(
+            sa.delete(passkeys).where(p.id == _ROW, p.account_id == _ACCOUNT)
+        )
         self.drop_passkeys = self._build(sa.delete(passkeys).where(p.account_id == _ACCOUNT))
         self.insert_ceremony = self._build(sa.insert(ceremonies))
         self.take_ceremony = self._build(
@@ -182,6 +188,7 @@ class SignInStatements(StatementSet):
             .join_from(provider_subjects, accounts, accounts.c.id == s.account_id)
             .where(s.issuer == sa.bindparam("of_issuer"), s.subject == sa.bindparam("of_subject"))
         )
+        self.subjects_of = self._build(sa.select(s.subject).where(s.account_id == _ACCOUNT))
         self.insert_provider_subject = self._build(sa.insert(provider_subjects))
         self.drop_provider_subjects = self._build(
             sa.delete(provider_subjects).where(s.account_id == _ACCOUNT)

@@ -136,7 +136,7 @@ async def test_an_invitation_is_accepted_and_then_the_identity_signs_in(opened: 
 @on_sqlite
 async def test_the_page_offers_the_provider_by_name(opened: Opened) -> None:
     answer = await opened.world.browser().get("/sign-in/ways")
-    assert answer.body == {"passkey": True, "code": False, "provider": "127.0.0.1"}
+    assert answer.body["provider"] == "127.0.0.1"
 
 
 @on_sqlite

@@ -258,6 +258,7 @@ class World:
                     suspension=cast("Any", None),
                     consents=cast("Any", None),
                     invitations=cast("Any", None),
+                    own_passkeys=cast("Any", None),
                     sign_ins=cast("Any", None),
                     messages=cast("Any", None),
                     linked_visits=cast("Any", None),

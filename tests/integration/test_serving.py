@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import signal
 import sqlite3
 from collections.abc import AsyncIterator
@@ -14,6 +15,7 @@ import pytest
 
 from hub.server import bind
 from tests.support.commandline import Process, command, started
+from tests.support.eventually import eventually
 
 SECRET = "a-secret-of-thirty-two-bytes-or-more"
 
@@ -42,7 +44,9 @@ async def test_the_demo_clinic_matches_its_links(tmp_path: Path) -> None:
     async with command(tmp_path, "demo") as demo:
         links = links_in(tmp_path)
         assert links["url"] == demo.url
+        assert links["url"].startswith("http://localhost:"), "where passkeys and codes work"
         assert {key for person in links["dentists"] for key in person} == {
+            "email",
             "id",
             "name",
             "time_zone",
@@ -71,6 +75,26 @@ async def test_the_demo_clinic_matches_its_links(tmp_path: Path) -> None:
         status, report = await get(f"{demo.url}/health", links["admin"]["token"])
         assert (status, report["status"]) == (200, "ok")
         assert "namespaces" in report["realtime"]
+        for person, role in ((desk, "staff"), (links["patients"][0], "patient")):
+            assert await signed_in_by_mail(demo.url, tmp_path / "var", person["email"]) == role
+
+
+async def signed_in_by_mail(url: str, folder: Path, address: str) -> str:
+    """The role of who signs in with the code of a mail."""
+    jar = aiohttp.CookieJar(unsafe=True)
+    async with aiohttp.ClientSession(cookie_jar=jar, headers={"Origin": url}) as session:
+        async with session.post(f"{url}/sign-in/code", json={"email": address}) as asked:
+            assert asked.status == 202
+
+        def codes() -> list[str]:
+            mails = [mail.read_text() for mail in (folder / "mail").glob("*.eml")]
+            to_person = [mail for mail in mails if address in mail]
+            return [code for mail in to_person for code in re.findall(r"code is (\d{6})", mail)]
+
+        code, *_ = await eventually(codes, 10.0)  # as text, and as HTML
+        async with session.post(f"{url}/sign-in/verify", json={"code": code}) as answer:
+            assert answer.status == 200
+            return str((await answer.json())["role"])
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "terminate"])

@@ -159,6 +159,7 @@ class World:
                 imports=cast("Any", ServiceStub()),
                 duplicates=cast("Any", ServiceStub()),
                 practice_patients=cast("Any", ServiceStub()),
+                own_passkeys=cast("Any", None),
                 invitations=cast("Any", ServiceStub()),
                 sign_ins=cast("Any", ServiceStub()),
                 catalog=cast("Any", self.catalog),

@@ -59,9 +59,13 @@ def test_only_the_owner_can_read_secret_and_links(tmp_path: Path) -> None:
 
 
 def test_the_demo_replaces_database_and_secret_of_the_settings(tmp_path: Path) -> None:
-    base = Config(reservations=replace(Config().reservations, hold_seconds=2.0))
+    base = Config(
+        reservations=replace(Config().reservations, hold_seconds=2.0),
+        server=replace(Config().server, public_url="http://localhost:8080"),
+    )
     with DemoFolder.open(tmp_path, fresh=False) as folder:
         config = folder.config(base)
+    assert (config.sign_in.enabled, config.sign_in.email_codes) == (True, True)
     assert config.reservations.hold_seconds == 2.0
     assert config.server.environment == "demo"
     assert config.database.url == f"sqlite:///{tmp_path / 'chairside.db'}"

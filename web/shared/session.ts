@@ -46,7 +46,7 @@ export class Session {
     addEventListener("hashchange", () => {
       const token = takeFromAddress(); // never stays there, whether it is used or not
       if (token !== null && !this.#isSignedIn)
-        void signsIn().then((isOn) => !isOn && !this.#isSignedIn && this.signIn(token));
+        void refusesLinks().then((refuses) => !refuses && !this.#isSignedIn && this.signIn(token));
     });
     addEventListener("message", (event) => {
       // a frame's parent is an origin that the hub's frame-ancestors allow, or there is no frame
@@ -62,7 +62,7 @@ export class Session {
   /** Requests a token from the host page or the hub; without one, the user enters it. */
   async start(): Promise<void> {
     const linked = this.#linked;
-    if (linked !== null && !(await signsIn())) this.#follow(linked);
+    if (linked !== null && !(await refusesLinks())) this.#follow(linked);
     if (this.token.value !== null) return;
     const token = await this.#host().catch(() => null);
     if (token !== null) this.signIn(token);
@@ -158,10 +158,12 @@ export class Session {
   }
 }
 
-/** Whether users sign in at the hub itself: then a link signs nobody in. */
-async function signsIn(): Promise<boolean> {
+/** Whether users sign in at the hub itself: then a link signs nobody in, except in the demo. */
+async function refusesLinks(): Promise<boolean> {
   const response = await fetch("/sign-in/token", { method: "POST" }).catch(() => null);
-  return response !== null && [200, 401].includes(response.status);
+  if (response === null || ![200, 401].includes(response.status)) return false;
+  const ways = await fetch("/sign-in/ways").catch(() => null);
+  return !(ways?.ok && (await ways.json()).links);
 }
 
 /** Where users sign in at the hub; they come back to this page. */

@@ -437,6 +437,10 @@ REST: Final[Mapping[str, Mapping[str, Build]]] = {
         "P's": _on("/api/invitations/{id}", "invitation", fresh=True),
         "unknown": _unknown("/api/invitations/{id}"),
     },
+    "GET /api/passkeys": {"own": _plain},
+    "POST /api/passkeys/options": {"own": _plain},
+    "POST /api/passkeys": {"own": lambda _: _sent({"ceremony": "x", "credential": {}})},
+    "DELETE /api/passkeys/{id}": {"unknown": _unknown("/api/passkeys/{id}")},
     "GET /api/sessions": {
         "own": lambda _: _asking(),
         "P's": lambda world: _asking(profile_id=world.p.id),
