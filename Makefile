@@ -5,6 +5,8 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8080
+SEEDS ?= 1000
+FIRST ?= 0
 DATA ?= ./var
 JOBS ?= 3
 IMAGES ?= build/screenshots
@@ -15,7 +17,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run cluster test test-long web screenshots check format lock bench bench-booking bench-cluster bench-fanout power-cuts clean
+.PHONY: help run cluster test test-long simulate web screenshots check format lock bench bench-booking bench-cluster bench-fanout power-cuts clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|' 2>/dev/null \
@@ -37,6 +39,9 @@ test-long: $(VENV)/.installed-dev $(BUILT) ## all tests, also the long ones: mor
 	@$(BIN)/python tools/node.py install tests/node
 	@$(BIN)/python tools/node.py install tests/node/suites
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'long or not long' $(ARGS)
+
+simulate: $(VENV)/.installed-dev ## whole clusters in simulated time, from seeds (SEEDS=1000, FIRST=0), with every invariant
+	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) --first $(FIRST)
 
 power-cuts: $(VENV)/.installed-dev ## power cuts at every synchronisation of a busy run on SQLite: 5,000 images
 	$(BIN)/python -m pytest -m 'long or not long' tests/faults/test_power_cuts.py $(ARGS)

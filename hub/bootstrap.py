@@ -115,7 +115,7 @@ async def open_hub(
         base = Base(config=config, clock=clock, new_id=new_id, metrics=metrics, store=store)
         alarms, node, cluster = Alarms(clock), None, None
         if config.is_clustered:
-            node = local_node(config.cluster, config.redis, store.calendars, alarms, clock)
+            node = local_node(config.cluster, config.redis, store.calendars, clock)
         core = await stack.enter_async_context(
             open_core(base, committed, alarms, node, wrap_broadcaster)
         )
@@ -180,8 +180,8 @@ def _background(hub: Hub) -> tuple[Work, ...]:
     sending: tuple[Work, ...] = ()
     if hub.messages:
         sending = (hub.messages.run(sends_messages, is_alone=cluster is None),)
-    if cluster is None:
-        return *work, core.dispatcher.run(), *sending
+    if cluster is None:  # a commit whose answer was lost is broadcast by the repair
+        return *work, core.dispatcher.run(), core.repair().run(), *sending
     deliveries = core.dispatcher.run(
         cluster.membership.is_placed_here, sync_every_s=cluster.repair_s
     )

@@ -24,7 +24,7 @@ from hub.cluster.members.crash_watch import CrashWatch
 from hub.cluster.members.lease_keeper import LeaseKeeper
 from hub.cluster.stream.publisher import StreamPeers
 from hub.cluster.stream.receiver import StreamReceiver
-from hub.cluster.stream.repair import AbandonedEvents, ChannelRepair
+from hub.cluster.stream.repair import AbandonedEvents
 from store.postgres.liveness import open_liveness
 from store.postgres.nodes import Nodes, open_nodes
 
@@ -46,11 +46,19 @@ async def open_cluster(core: Core, node: LocalNode) -> AsyncIterator[Cluster]:
         client = NodeClient(node.membership)
         stack.push_async_callback(client.close)
         address = advertised_address(config.cluster, listener)
-        cluster = _build(core, node, nodes, client, address)
+        cluster = build_cluster(core, node, nodes, client, address)
         core.base.metrics.watch_cluster(cluster.figures.counters, cluster.figures.gauges)
-        app = internal_app(node.membership, _handlers(cluster))
+        app = internal_app(node.membership, handlers_of(cluster))
         await stack.enter_async_context(serving_nodes(app, listener))
         stack.push_async_callback(cluster.forwarded.close)
+        await stack.enter_async_context(taking_part(core, node, cluster))
+        yield cluster
+
+
+@asynccontextmanager
+async def taking_part(core: Core, node: LocalNode, cluster: Cluster) -> AsyncIterator[None]:
+    """Join, and be a member until the block ends."""
+    async with AsyncExitStack() as stack:
         watching = Tasks()
         await cluster.keeper.join()
         stack.push_async_callback(watching.finish)  # a node keeps its lock until it has left
@@ -62,10 +70,10 @@ async def open_cluster(core: Core, node: LocalNode) -> AsyncIterator[Cluster]:
         stack.push_async_callback(tasks.finish)
         stack.push_async_callback(node.writer.flush)
         stack.push_async_callback(core.registry.close)
-        yield cluster
+        yield
 
 
-def _handlers(cluster: Cluster) -> Mapping[str, NodeHandler]:
+def handlers_of(cluster: Cluster) -> Mapping[str, NodeHandler]:
     return {
         COMMAND_PATH: cluster.forwarded.serve_command,
         SNAPSHOT_PATH: cluster.forwarded.serve_snapshot,
@@ -73,7 +81,10 @@ def _handlers(cluster: Cluster) -> Mapping[str, NodeHandler]:
     }
 
 
-def _build(core: Core, node: LocalNode, nodes: Nodes, client: NodeClient, address: str) -> Cluster:
+def build_cluster(
+    core: Core, node: LocalNode, nodes: Nodes, client: NodeClient, address: str
+) -> Cluster:
+    """The parts of a node that has not joined yet; ``address`` is where others reach it."""
     config, store, clock = core.base.config, core.base.store, core.base.clock
     members, events = node.membership, store.events
     ownership = Ownership(core.registry, nodes, members)
@@ -90,9 +101,7 @@ def _build(core: Core, node: LocalNode, nodes: Nodes, client: NodeClient, addres
     forwarded = ForwardedRequests(local, members, ownership)
     holds = HoldWatch(store.calendars, core.alarms, members)
     keeper = _keeper(core, node, nodes, address, ownership, holds)
-    repair = ChannelRepair(
-        core.relay, events, core.followed_channels, repair_s=config.cluster.repair_s
-    )
+    repair = core.repair()
     peers = StreamPeers(members, node.publisher)
     presence = PresenceSync(core.presence, peers, clock.monotonic)
     receiver = StreamReceiver(

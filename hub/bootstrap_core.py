@@ -58,6 +58,7 @@ from api.realtime.rooms.send_buffer import SendPolicy
 from api.realtime.supabase.presence_registry import PresenceRegistry
 from api.sign_in.authenticators import WebAuthn
 from hub.cluster.local_node import LocalNode
+from hub.cluster.stream.repair import ChannelRepair
 from hub.config import Config
 from hub.messages.calendar_file import VisitCalendars
 from hub.telemetry.metrics import Metrics
@@ -108,6 +109,12 @@ class Core:
     def followed_channels(self) -> Sequence[Channel]:
         """The channels with a subscriber at this process."""
         return self.context.rooms.channels
+
+    def repair(self) -> ChannelRepair:
+        """Broadcasts what was committed without this process being told."""
+        repair_s = self.base.config.cluster.repair_s
+        events = self.base.store.events
+        return ChannelRepair(self.relay, events, self.followed_channels, repair_s=repair_s)
 
     def clear_caches(self) -> None:
         """Read again what may have changed unnoticed."""

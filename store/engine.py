@@ -151,28 +151,42 @@ async def open_store(
         commits = CommitContext(
             sql=sql, render=render, new_id=new_id, message_channels=message_channels
         )
-        yield Store(
-            calendars=CalendarRepository(writer, readers, commits, clock),
-            records=RecordRepository(writer, commits),
-            appointments=AppointmentRepository(readers, clock),
-            practices=PracticeRepository(readers),
-            profiles=ProfileRepository(writer, readers, sql, clock, region=region),
-            events=EventRepository(writer, readers, sql, clock),
-            webhooks=WebhookRepository(writer, readers, sql, new_id),
-            consents=ConsentRepository(readers),
-            messages=MessageRepository(writer, readers, commits, clock),
-            reminders=ReminderRepository(writer, readers, commits),
-            visit_links=VisitLinkRepository(writer, readers, sql),
-            sessions=SessionRepository(writer, readers, sql),
-            accounts=AccountRepository(writer, readers, sql),
-            invitations=InvitationRepository(writer, readers, sql),
-            passkeys=PasskeyRepository(writer, sql),
-            mail_codes=MailCodeRepository(writer, readers, sql),
-            providers=ProviderRepository(writer, readers, sql),
-            signing_keys=SigningKeyRepository(writer, sql),
-            retention=RetentionRepository(writer, sql),
-            stats=writing.stats,
-            _writer=writer,
-            _readers=readers,
-            _sql=sql,
-        )
+        yield store_over(writer, readers, commits, clock=clock, stats=writing.stats, region=region)
+
+
+def store_over(
+    writer: Writer,
+    readers: Readers,
+    commits: CommitContext,
+    *,
+    clock: Clock,
+    stats: WriterStats,
+    region: str = "",
+) -> Store:
+    """The repositories over the writer and the readers of any engine."""
+    sql, new_id = commits.sql, commits.new_id
+    return Store(
+        calendars=CalendarRepository(writer, readers, commits, clock),
+        records=RecordRepository(writer, commits),
+        appointments=AppointmentRepository(readers, clock),
+        practices=PracticeRepository(readers),
+        profiles=ProfileRepository(writer, readers, sql, clock, region=region),
+        events=EventRepository(writer, readers, sql, clock),
+        webhooks=WebhookRepository(writer, readers, sql, new_id),
+        consents=ConsentRepository(readers),
+        messages=MessageRepository(writer, readers, commits, clock),
+        reminders=ReminderRepository(writer, readers, commits),
+        visit_links=VisitLinkRepository(writer, readers, sql),
+        sessions=SessionRepository(writer, readers, sql),
+        accounts=AccountRepository(writer, readers, sql),
+        invitations=InvitationRepository(writer, readers, sql),
+        passkeys=PasskeyRepository(writer, sql),
+        mail_codes=MailCodeRepository(writer, readers, sql),
+        providers=ProviderRepository(writer, readers, sql),
+        signing_keys=SigningKeyRepository(writer, sql),
+        retention=RetentionRepository(writer, sql),
+        stats=stats,
+        _writer=writer,
+        _readers=readers,
+        _sql=sql,
+    )

@@ -24,7 +24,7 @@ from actors.calendar.mailbox import Mailbox, PendingCommand
 from actors.calendar.settings import MEMORY_REACH, ActorSettings, ReservationSettings
 from actors.calendar.snapshot import Snapshot
 from actors.domain.agenda import Agenda
-from actors.domain.appointment import AppointmentType, Status
+from actors.domain.appointment import Appointment, AppointmentType, Status
 from actors.domain.calendar import Calendar
 from actors.domain.channels import availability_channel
 from actors.domain.commands import RowCommand
@@ -115,7 +115,7 @@ class CalendarActor:
                 self._in_flight = ()
         except (Moved, commits.OwnedElsewhere) as moved:
             error = moved
-        except commits.StoreUnavailable:
+        except (commits.StoreUnavailable, commits.OutcomeUnknown):  # also while it loads again
             error = Unavailable()
         except Exception as unexpected:
             log.exception("calendar_actor_failed", extra={"dentist_id": self.dentist_id})
@@ -218,15 +218,14 @@ class CalendarActor:
         for turn, waiting, reply in zip(plan.turns, plan.waiting, committed.replies, strict=True):
             for event in turn.events:
                 if isinstance(event, SlotHeld):
-                    self._set_alarm(event)
+                    self._set_alarm(event.after)
             self._remember(turn.key, reply)
             for pending in waiting:
                 pending.respond(reply)
         for pending, answer in plan.answers:
             pending.respond(answer)
 
-    def _set_alarm(self, event: SlotHeld) -> None:
-        row = event.after
+    def _set_alarm(self, row: Appointment) -> None:
         assert row.expires_at is not None, "a hold has an end"
         self._on_hold(
             DueHold(expires_at=row.expires_at, dentist_id=row.dentist_id, appointment_id=row.id)
@@ -265,6 +264,9 @@ class CalendarActor:
         self._replies.clear()
         for stored in loaded.replies:
             self._remember(stored.key, stored.reply)
+        for row in loaded.rows:  # another node may have held them, or a commit without an answer
+            if row.status is Status.HELD:
+                self._set_alarm(row)
 
     def _remember(self, key: IdempotencyKey, reply: Reply) -> None:
         if not key.internal:

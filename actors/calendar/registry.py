@@ -16,7 +16,7 @@ from actors.domain.ids import DentistId, PatientId, ProfileId
 from actors.domain.refusals import NotFound, Unavailable
 from actors.ports.calendars import CalendarStore, DueHold, LoadedCalendar
 from actors.ports.clock import Clock
-from actors.ports.commits import IdempotencyKey, Reply, StoreUnavailable
+from actors.ports.commits import IdempotencyKey, OutcomeUnknown, Reply, StoreUnavailable
 from actors.ports.events import EventRecord
 
 log = logging.getLogger(__name__)
@@ -118,7 +118,7 @@ class Registry:
         live_after = self._clock.now() - MEMORY_REACH
         try:
             loaded = await self._store.view(dentist_id, live_after=live_after)
-        except StoreUnavailable as error:
+        except (StoreUnavailable, OutcomeUnknown) as error:
             raise Unavailable from error
         if loaded is None:
             raise NotFound("dentist")
@@ -283,7 +283,7 @@ class Registry:
             changes, live_after = self._changes, self._clock.now() - MEMORY_REACH
             try:
                 loaded = await self._store.open(dentist_id, live_after=live_after)
-            except StoreUnavailable as error:
+            except (StoreUnavailable, OutcomeUnknown) as error:
                 raise Unavailable from error
             about = (dentist_id, loaded.practice_id) if loaded else ()
             if all(self._changed_at.get(each or "", 0) <= changes for each in about):

@@ -276,8 +276,7 @@ class Relay:
                 return
             records = ()
         queue.failed_reads = 0
-        if self._is_ours is not None:  # other nodes committed some of them; caches missed these
-            self._notify_listeners(records)
+        self._notify_listeners(records)  # of other nodes' commits, and of those without an answer
         if not queue.fill_gap(records):
             log.error("relay_gap_skipped", channel=queue.channel, resumed_at=queue.next)
             await self._report_failure(queue)

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from actors.calendar.alarms import Alarms
 from actors.ports.calendars import CalendarStore
 from actors.ports.clock import Clock
 from hub.cluster.calendars.claims import ClaimingStore
@@ -26,14 +25,13 @@ def local_node(
     settings: ClusterSettings,
     redis: RedisSettings,
     store: CalendarStore,
-    alarms: Alarms,
     clock: Clock,
 ) -> LocalNode:
     membership = Membership(clock, lease_s=settings.lease_s)
     writer = RedisStreamWriter(redis)
     return LocalNode(
         membership=membership,
-        claims=ClaimingStore(store, membership, alarms.add),
+        claims=ClaimingStore(store, membership),
         writer=writer,
         publisher=StreamPublisher(membership, writer),
     )

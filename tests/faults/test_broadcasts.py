@@ -13,8 +13,10 @@ import pytest
 
 from actors.calendar.settings import ReservationSettings
 from actors.ports.events import Broadcaster, EventRecord
+from actors.relay.committed_events import CommittedEvents
 from actors.relay.settings import RelaySettings
 from api.settings import ApiSettings
+from hub.cluster.settings import ClusterSettings
 from tests.support.clinic import Clinic, appointments_of
 from tests.support.database import rows
 from tests.support.eventually import eventually
@@ -126,6 +128,29 @@ async def test_clients_get_every_event_although_broadcasts_fail(
     lines = logs.lines("broadcast_failed")
     assert {(line["channel"], line["offset"]) for line in lines} == failed
     assert all(line["event_id"] and line["type"] and line["attempts"] == TRIES for line in lines)
+
+
+async def test_events_of_which_the_hub_was_not_told_are_broadcast(
+    template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when COMMIT is done, and its answer is lost: nothing is published."""
+    publish, lost = CommittedEvents.publish, list[int]()
+
+    def lose(committed: CommittedEvents, records: Sequence[EventRecord]) -> None:
+        if lost:
+            publish(committed, records)
+        else:
+            lost.append(len(records))
+
+    dentist = template.people.dentists[0]
+    async with (
+        clinic_on(template, tmp_path, cluster=ClusterSettings(repair_s=0.1)) as clinic,
+        screen("python", clinic.url, dentist, ("websocket",)) as shown,
+    ):
+        monkeypatch.setattr(CommittedEvents, "publish", lose)
+        await _book(clinic, 0)
+        await _has_received_everything(clinic, shown, appointments_of(dentist))
+        assert lost
 
 
 async def _book(clinic: Clinic, number: int) -> None:

@@ -420,6 +420,28 @@ async def test_a_commit_that_was_not_written_can_be_retried(
     assert await clinic.starts() == [at(9)]
 
 
+async def test_a_second_unknown_outcome_is_unavailable(
+    clinic: Clinic, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The calendar is loaded again to settle the first one, which is a write as well."""
+    clinic.faulty.after, clinic.faulty.open_failures = [OutcomeUnknown()], [OutcomeUnknown()]
+    with pytest.raises(Unavailable):
+        await clinic.execute(clinic.book(at(9)), key=clinic.key("k"))
+    assert "calendar_actor_failed" not in caplog.text
+    clinic.faulty.open_failures = [OutcomeUnknown()]
+    with pytest.raises(Unavailable):
+        await clinic.execute(clinic.book(at(9)), key=clinic.key("k"))
+    await clinic.execute(clinic.book(at(9)), key=clinic.key("k"))
+    assert await clinic.starts() == [at(9)]
+
+
+async def test_a_hold_whose_commit_was_not_answered_has_an_alarm(clinic: Clinic) -> None:
+    """It would stay held until somebody wants the slot, or the hub restarts."""
+    clinic.faulty.after = [OutcomeUnknown()]
+    reply = await clinic.execute(clinic.hold(at(9)))
+    assert [due.appointment_id for due in clinic.due] == [reply.resource_id]
+
+
 async def test_an_unreachable_database_loses_nothing(clinic: Clinic) -> None:
     await clinic.execute(clinic.book(at(9)))
     clinic.faulty.before = [StoreUnavailable()]

@@ -1,9 +1,9 @@
 """Activating a calendar makes this node its owner."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
-from actors.domain.appointment import Appointment, AppointmentType, Status
+from actors.domain.appointment import Appointment, AppointmentType
 from actors.domain.ids import AppointmentId, DentistId
 from actors.ports.calendars import CalendarStore, DueHold, LoadedCalendar, StoredReply
 from actors.ports.commits import CalendarCommit, Committed, IdempotencyKey, OwnedElsewhere
@@ -13,11 +13,8 @@ from hub.cluster.members.membership import Membership
 class ClaimingStore:
     """A :class:`~actors.ports.calendars.CalendarStore` that claims each calendar it opens."""
 
-    def __init__(
-        self, store: CalendarStore, membership: Membership, on_hold: Callable[[DueHold], None]
-    ) -> None:
-        """``on_hold`` is called for each hold of a claimed calendar: it expires here now."""
-        self._store, self._members, self._on_hold = store, membership, on_hold
+    def __init__(self, store: CalendarStore, membership: Membership) -> None:
+        self._store, self._members = store, membership
         self.claims = 0
 
     async def open(
@@ -30,15 +27,6 @@ class ClaimingStore:
         loaded = await self._store.open(dentist_id, live_after=live_after, owner=me)
         if loaded is not None:
             self.claims += 1
-            for row in loaded.rows:
-                if row.status is Status.HELD and row.expires_at:
-                    self._on_hold(
-                        DueHold(
-                            expires_at=row.expires_at,
-                            dentist_id=row.dentist_id,
-                            appointment_id=row.id,
-                        )
-                    )
         return loaded
 
     async def view(self, dentist_id: DentistId, *, live_after: datetime) -> LoadedCalendar | None:

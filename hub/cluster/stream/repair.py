@@ -70,9 +70,9 @@ class ChannelRepair:
 
     def _next_channels(self, channels: set[Channel]) -> Sequence[Channel]:
         """All channels; of very many, the next part in each round."""
-        if len(channels) <= _CHANNELS_MAX:
-            return tuple(channels)
         ordered = sorted(channels)
+        if len(ordered) <= _CHANNELS_MAX:
+            return ordered
         begin = self._next % len(ordered)
         self._next = begin + _CHANNELS_MAX
         return (ordered + ordered)[begin : begin + _CHANNELS_MAX]
