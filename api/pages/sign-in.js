@@ -1,4 +1,3 @@
-"use strict";
 /* Signs in with a passkey, or makes one with the invitation in the address. */
 
 const TEXTS = {
@@ -21,6 +20,7 @@ const TEXTS = {
     check: "Sign in",
     wrong: "The code is wrong, or not valid any more. The link in the mail may still work.",
     failed: "That did not work. Please try again in a moment.",
+    again: "You are signed in. Go back to the other window.",
     provider: "Sign in with {name}",
     accept: "Accept with {name}",
     problems: {
@@ -49,17 +49,24 @@ const TEXTS = {
     sent: "Falls sich mit dieser Adresse jemand anmeldet, ist ein Code unterwegs. Er gilt zehn Minuten.",
     code: "Code aus sechs Ziffern",
     check: "Anmelden",
-    wrong: "Der Code ist falsch oder nicht mehr gültig. Der Link in der E-Mail gilt vielleicht noch.",
+    wrong:
+      "Der Code ist falsch oder nicht mehr gültig. Der Link in der E-Mail gilt vielleicht noch.",
     failed: "Das hat nicht geklappt. Bitte versuchen Sie es gleich noch einmal.",
+    again: "Sie sind angemeldet. Gehen Sie zum anderen Fenster zurück.",
     provider: "Mit {name} anmelden",
     accept: "Mit {name} annehmen",
     problems: {
       refused: "Die Anmeldung wurde abgebrochen oder ist ungültig. Bitte versuchen Sie es erneut.",
-      ended: "Das hat zu lange gedauert oder wurde anderswo begonnen. Bitte versuchen Sie es erneut.",
-      unknown: "Dort sind Sie angemeldet, aber hier kennt niemand diese Anmeldung. Bitten Sie um eine Einladung.",
-      passkey: "Ihre Rolle braucht einen Passkey. Bitte verwenden Sie ihn oder bitten Sie um eine Einladung.",
-      invitation: "Diese Einladung wurde schon verwendet oder ist abgelaufen. Bitten Sie um eine neue.",
-      unavailable: "Die andere Anmeldung antwortet nicht. Bitte versuchen Sie es später noch einmal.",
+      ended:
+        "Das hat zu lange gedauert oder wurde anderswo begonnen. Bitte versuchen Sie es erneut.",
+      unknown:
+        "Dort sind Sie angemeldet, aber hier kennt niemand diese Anmeldung. Bitten Sie um eine Einladung.",
+      passkey:
+        "Ihre Rolle braucht einen Passkey. Bitte verwenden Sie ihn oder bitten Sie um eine Einladung.",
+      invitation:
+        "Diese Einladung wurde schon verwendet oder ist abgelaufen. Bitten Sie um eine neue.",
+      unavailable:
+        "Die andere Anmeldung antwortet nicht. Bitte versuchen Sie es später noch einmal.",
     },
   },
 };
@@ -70,6 +77,7 @@ const text = TEXTS[language];
 const PLACES = { patient: "/patient", dentist: "/dentist", staff: "/desk", admin: "/status" };
 const ALLOWED = new Set(["/patient", "/dentist", "/desk", "/status", "/chat"]);
 
+const isAgain = new URLSearchParams(location.search).has("again");
 const button = document.getElementById("passkey");
 const message = document.getElementById("message");
 const { invitation, link } = takeFragment();
@@ -159,14 +167,14 @@ async function signIn() {
     const options = await post("/sign-in/passkey/options", sent);
     const credential = await answered(options);
     const signedIn = await post("/sign-in/passkey/verify", { ...sent, credential });
-    location.replace(placeOf(signedIn.role));
+    arrive(signedIn.role);
   });
 }
 
 async function verify(body) {
   await attempt(document.getElementById("check"), text.wrong, async () => {
     const signedIn = await post("/sign-in/verify", body);
-    location.replace(placeOf(signedIn.role));
+    arrive(signedIn.role);
   });
 }
 
@@ -181,6 +189,14 @@ async function attempt(control, refused, work) {
   } finally {
     control.disabled = false;
   }
+}
+
+/** To the screens; a page that waits for a sign-in goes on, and this window is not needed more. */
+function arrive(role) {
+  new BroadcastChannel("chairside:signed-in").postMessage(role);
+  if (!isAgain) return location.replace(placeOf(role));
+  document.querySelector("main").textContent = text.again;
+  window.close();
 }
 
 function placeOf(role) {

@@ -18,12 +18,15 @@ declare global {
 const HOST_MS = 5_000;
 const WANTED = "chairside:token-wanted";
 const GIVEN = "chairside:token";
+const SIGNED_IN = "chairside:signed-in";
 
 export class Session {
   /** `null`: no user is signed in. */
   readonly token: Observable<string | null>;
   /** The token of another person, which waits for the answer of the one who is signed in. */
   readonly offered = new Observable<string | null>(null);
+  /** The session at the hub has ended, and the page waits until its person signs in again. */
+  readonly ended = new Observable(false);
   readonly #key: string;
   /** The newest token; it changes in place during a session. */
   #current: string | null;
@@ -35,6 +38,7 @@ export class Session {
   #linked: string | null;
   /** The hub itself has signed the user in. */
   #isOfHub = false;
+  #signingInAgain: Promise<string> | null = null;
 
   constructor(page: string) {
     this.#key = `chairside-token-${page}`;
@@ -132,8 +136,40 @@ export class Session {
     sessionStorage.setItem(this.#key, token);
   }
 
+  /** In a window of its own, so that this page keeps what was typed. */
+  signInAgain(): void {
+    open("/sign-in?again=1", "_blank", "popup,width=480,height=720");
+  }
+
+  /** A token of the browser's session at the hub; when that has ended, of the next session. */
+  async #hub(stale?: string): Promise<string | null> {
+    const token = await this.#ofHub();
+    return token === null && this.#isOfHub && stale !== undefined ? this.#nextSession() : token;
+  }
+
+  /** The token of the session that begins in another window; it waits until one does. */
+  #nextSession(): Promise<string> {
+    this.#signingInAgain ??= new Promise<string>((found) => {
+      const channel = new BroadcastChannel(SIGNED_IN);
+      const look = async (): Promise<void> => {
+        const token = await this.#ofHub().catch(() => null);
+        this.ended.set(token === null);
+        if (token === null) return;
+        channel.close();
+        removeEventListener("focus", look);
+        found(token);
+      };
+      channel.onmessage = look;
+      addEventListener("focus", look);
+      this.ended.set(true);
+    }).finally(() => {
+      this.#signingInAgain = null;
+    });
+    return this.#signingInAgain;
+  }
+
   /** A token of the browser's session at the hub; `null`: there is none. */
-  async #hub(): Promise<string | null> {
+  async #ofHub(): Promise<string | null> {
     const response = await fetch("/sign-in/token", { method: "POST" });
     this.#isOfHub = response.ok ? response.status === 200 : response.status === 401;
     return response.status === 200 ? (await response.json()).access_token : null;
@@ -141,7 +177,7 @@ export class Session {
 
   async #host(stale?: string): Promise<string | null> {
     if (window.chairside?.token) return window.chairside.token(stale);
-    if (parent === window) return this.#hub();
+    if (parent === window) return this.#hub(stale);
     return new Promise((answer) => {
       const timer = setTimeout(() => done(null), HOST_MS);
       const onMessage = (event: MessageEvent): void => {

@@ -43,6 +43,7 @@ function Page(props: PageOptions & { session: Session }) {
   const chosen = useValue(language);
   const token = useValue(session.token);
   const offered = useValue(session.offered);
+  const ended = useValue(session.ended);
   useEffect(() => {
     document.documentElement.lang = chosen;
     document.title = `${t(props.title)} · Chairside`;
@@ -62,6 +63,7 @@ function Page(props: PageOptions & { session: Session }) {
           view={props.view}
         />
       )}
+      {ended && <SignInAgain session={session} />}
       {offered !== null && <OtherPerson session={session} token={offered} />}
       <Toasts />
     </div>
@@ -186,6 +188,22 @@ function OtherPerson({ session, token }: { session: Session; token: string }) {
           </button>
           <button type="button" class="primary" onClick={stay}>
             {t("other.stay")}
+          </button>
+        </div>
+      </div>
+    </Dialog>
+  );
+}
+
+/** What was typed stays: the user signs in in another window. */
+function SignInAgain({ session }: { session: Session }) {
+  return (
+    <Dialog title={t("again.title")} onClose={() => session.ended.set(false)}>
+      <div class="stack">
+        <p>{t("again.text")}</p>
+        <div class="actions">
+          <button type="button" class="primary" onClick={() => session.signInAgain()}>
+            {t("again.go")}
           </button>
         </div>
       </div>

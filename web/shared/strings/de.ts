@@ -22,6 +22,10 @@ export const de: Strings = {
   minutes: "{n} Min.",
   offline: "Keine Verbindung. Was Sie sehen, kann veraltet sein; es holt von selbst auf.",
 
+  "again.title": "Bitte melden Sie sich noch einmal an",
+  "again.text":
+    "Ihre Anmeldung ist beendet. Was Sie eingegeben haben, bleibt hier stehen, während Sie sich in einem anderen Fenster anmelden.",
+  "again.go": "Neu anmelden",
   "signin.title": "Anmelden",
   "signin.how":
     "Öffnen Sie diese Seite aus der Anwendung Ihrer Praxis, sie meldet Sie an. Zum " +

@@ -20,6 +20,10 @@ export const en = {
   minutes: "{n} min",
   offline: "No connection. What you see may be out of date; it catches up by itself.",
 
+  "again.title": "Please sign in again",
+  "again.text":
+    "Your sign-in has ended. What you have typed stays here while you sign in in another window.",
+  "again.go": "Sign in again",
   "signin.title": "Sign in",
   "signin.how":
     "Open this page from your practice’s application, which signs you in. For development, " +
