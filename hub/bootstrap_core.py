@@ -61,6 +61,7 @@ from hub.cluster.local_node import LocalNode
 from hub.cluster.stream.repair import ChannelRepair
 from hub.config import Config
 from hub.messages.calendar_file import VisitCalendars
+from hub.sign_in_letter import invitation_mail
 from hub.telemetry.metrics import Metrics
 from hub.webhooks.dispatcher import Dispatcher
 from store.engine import Store
@@ -282,7 +283,7 @@ def build_services(core: Core, calendars: Calendars, connections: Connections) -
     practices, access, turns = core.practices, ChannelAccess(directory), Turns()
     duplicates = Duplicates(store.profiles, practices, config.practice.region)
     suspension = Suspension(store.webhooks, core.dispatcher, clock)
-    files = VisitCalendars(config.messages)
+    files, mail = VisitCalendars(config.messages), invitation_mail(config, clock)
     sign_ins = _sign_ins(core, connections)
     bookings = Bookings(
         calendars,
@@ -332,7 +333,7 @@ def build_services(core: Core, calendars: Calendars, connections: Connections) -
         consents=_consents(core, connections, suspension),
         sign_ins=sign_ins,
         own_passkeys=_own_passkeys(core, sign_ins),
-        invitations=Invitations(store.invitations, directory, practices, clock, new_id),
+        invitations=Invitations(store.invitations, directory, practices, clock, new_id, mail),
     )
 
 

@@ -108,8 +108,17 @@ class AccountStore(Protocol):
 class InvitationStore(Protocol):
     """Writes are audited. Raises CommitFailure."""
 
-    async def add(self, by: Principal, request_id: str, invitation: Invitation) -> None:
-        """Store an invitation; open ones of the same profile end."""
+    async def add(
+        self,
+        by: Principal,
+        request_id: str,
+        invitation: Invitation,
+        message: Message | None = None,
+    ) -> None:
+        """Store an invitation, and the message with it; open ones of the same profile end.
+
+        Messages of invitations that have ended are not sent any more.
+        """
         ...
 
     async def visible(self, by: Principal, now: datetime) -> Sequence[Invitation]:

@@ -2,8 +2,16 @@
 
 import secrets
 from collections.abc import Sequence
+from typing import Protocol
 
 from actors.domain.ids import PatientId, ProfileId
+from actors.domain.message import (
+    Message,
+    MessageChannel,
+    MessageId,
+    MessageKind,
+    Recipient,
+)
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
 from actors.domain.refusals import (
@@ -22,13 +30,34 @@ from actors.domain.sign_in import (
     secret_of,
     secret_text,
 )
+from actors.domain.values import value
 from actors.ports.clock import Clock, NewId
 from actors.ports.commits import CommitFailure
 from actors.ports.sign_in import InvitationStore
 from actors.services.caller import Caller
 from actors.services.directory import Directory
+from actors.services.mail_codes import Allowance
 from actors.services.practices import Practices
 from actors.services.requests import NewInvitation
+
+
+def invitation_url(public_url: str, token: str) -> str:
+    """The token stands in the fragment, which browsers send to no server."""
+    return f"{public_url}/sign-in#invitation={token}"
+
+
+class InvitationLetter(Protocol):
+    def __call__(self, token: str, place: str | None, language: str | None) -> str:
+        """The content of a message with the link; ``place``: the practice that invites."""
+        ...
+
+
+@value
+class InvitationMail:
+    """How invitations are sent, and to one patient how often."""
+
+    letter: InvitationLetter
+    allowance: Allowance
 
 
 class Invitations:
@@ -41,7 +70,10 @@ class Invitations:
         practices: Practices,
         clock: Clock,
         new_id: NewId,
+        mail: InvitationMail | None = None,
     ) -> None:
+        """``mail``: ``None`` where no mails are sent."""
+        self._mail = mail
         self._store, self._directory, self._practices = store, directory, practices
         self._clock, self._new_id = clock, new_id
 
@@ -54,6 +86,7 @@ class Invitations:
         if by.role not in (Role.ADMIN, Role.STAFF):
             raise Forbidden
         invited = await self._invited(by, new)
+        address = self._address(invited) if new.send else None
         token, now = secrets.token_bytes(SECRET_BYTES), self._clock.now()
         invitation = Invitation(
             id=InvitationId(self._new_id()),
@@ -65,8 +98,11 @@ class Invitations:
             created_at=now,
             expires_at=now + INVITATION_LIFE,
         )
+        message = None
+        if address and invited:
+            message = await self._message(invitation, invited, address, secret_text(token))
         try:
-            await self._store.add(by, caller.request_id, invitation)
+            await self._store.add(by, caller.request_id, invitation, message)
         except CommitFailure as error:
             raise Unavailable from error
         return invitation, secret_text(token)
@@ -113,6 +149,38 @@ class Invitations:
         if place and await self._practices.is_shared(place, PatientId(person.id)):
             raise InvalidToken("others rely on the invited patient meanwhile")
         return found, person
+
+    def _address(self, invited: Profile | None) -> str:
+        """Where the link is sent: to patients only. Mail alone gives nobody the rights of staff."""
+        if self._mail is None:
+            raise ValidationFailed.of("send", "this hub sends no mails")
+        if invited is None or invited.role is not Role.PATIENT:
+            raise ValidationFailed.of("send", "is for patients: give others the link yourself")
+        consents = invited.message_consents
+        recipient = Recipient(email=invited.email, phone=None, consents=consents)
+        if address := recipient.address(MessageChannel.EMAIL):
+            return address
+        raise ValidationFailed.of("send", "the patient has no e-mail address, or wants no messages")
+
+    async def _message(
+        self, invitation: Invitation, invited: Profile, address: str, token: str
+    ) -> Message:
+        """With the id of the invitation, so that it is withdrawn with it. Raises RateLimited."""
+        assert self._mail, "the address was checked"
+        self._mail.allowance.take(invited.id)
+        place = invitation.practice_id
+        practice = await self._practices.find(place) if place else None
+        name = practice.name if practice else None
+        return Message(
+            id=MessageId(invitation.id),
+            kind=MessageKind.INVITATION,
+            channel=MessageChannel.EMAIL,
+            address=address,
+            content=self._mail.letter(token, name, invited.language),
+            created_at=invitation.created_at,
+            expires_at=invitation.expires_at,
+            next_attempt_at=invitation.created_at,
+        )
 
     async def _invited(self, by: Principal, new: NewInvitation) -> Profile | None:
         """The person; ``None`` for an admin, who has no profile."""

@@ -118,6 +118,8 @@ class NewInvitation:
     profile_id: ProfileId | None = None
     name: str | None = None
     """Of an admin, who has no profile."""
+    send: bool = False
+    """Whether the link is sent to the patient by mail."""
 
 
 @value

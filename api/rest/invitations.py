@@ -5,6 +5,7 @@ from typing import Final
 from aiohttp import web
 
 from actors.domain.sign_in import InvitationId
+from actors.services.invitations import invitation_url
 from actors.services.requests import NewInvitation
 from api.deps import DEPS
 from api.rest.responses import Resource, json_response
@@ -33,6 +34,7 @@ async def page(call: Call[None, None]) -> Result:
         "The front desk invites patients of its practice by `profile_id`; an admin invites dentists"
         " and staff, and other admins by `name`. The link works once, for 72 hours, and replaces an"
         " earlier one of the person. It makes a passkey, which replaces those that the person has."
+        " With `send`, a patient gets the link by mail, too; 10 mails a day to one patient."
         " An `Idempotency-Key` has no effect, because no link is stored."
     ),
     status=201,
@@ -42,7 +44,7 @@ async def page(call: Call[None, None]) -> Result:
 )
 async def create(call: Call[None, NewInvitation]) -> Result:
     invitation, token = await call.services.invitations.create(call.caller, call.body)
-    url = f"{call.request.app[DEPS].public_url}/sign-in#invitation={token}"
+    url = invitation_url(call.request.app[DEPS].public_url, token)
     return json_response(new_invitation_json(invitation, url), status=201)
 
 

@@ -11,7 +11,7 @@ from marshmallow import fields
 from actors.domain.principal import Role
 from actors.domain.sign_in import Invitation
 from actors.services.requests import NewInvitation
-from api.schemas.fields import MAX_NAME_CHARS, Id, InstantField, Text
+from api.schemas.fields import MAX_NAME_CHARS, Flag, Id, InstantField, Text
 from api.schemas.strict import RequestSchema, Strict
 
 
@@ -28,6 +28,9 @@ class ShownInvitation:
 class CreateInvitationSchema(RequestSchema[NewInvitation]):
     profile_id = Id(metadata={"description": "Of a patient, dentist or member of the staff"})
     name = Text(min_chars=1, max_chars=MAX_NAME_CHARS, metadata={"description": "Of a new admin"})
+    send = Flag(
+        metadata={"description": "Whether the link is also sent to the patient's e-mail address"}
+    )
 
 
 class InvitationSchema(Strict):

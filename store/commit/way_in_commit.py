@@ -5,6 +5,7 @@ from datetime import datetime
 
 from actors.domain.ids import ProfileId
 from actors.domain.issuers import HUB
+from actors.domain.message import Message
 from actors.domain.principal import Principal
 from actors.domain.provider import ProviderLink
 from actors.domain.refusals import InvalidToken, ValidationFailed
@@ -19,25 +20,33 @@ from actors.domain.sign_in import (
 from actors.ports.sign_in import Acceptance, Removal
 from store.commit.audit import sign_in_params
 from store.commit.sign_in_commit import ENDED, end_sessions
-from store.sql.codec import ACCOUNT, INVITATION, PASSKEY
-from store.sql.prepared import Done, Plan, execute, once
+from store.sql.codec import ACCOUNT, INVITATION, MESSAGE, PASSKEY
+from store.sql.prepared import Done, Plan, Step, execute, once
 from store.sql.write_statements import WriteStatements
 
 
 def inviting(
-    by: Principal, request_id: str, invitation: Invitation, sql: WriteStatements
+    by: Principal,
+    request_id: str,
+    invitation: Invitation,
+    message: Message | None,
+    sql: WriteStatements,
 ) -> Callable[[], Plan[Done[None]]]:
-    """A person has one open invitation at most."""
+    """A person has one open invitation at most. With ``message``, it is sent."""
     statements, now = sql.sign_in, invitation.created_at
-    entry = sign_in_params(by, now, request_id, "invitation", invitation.id, "created")
+    done = ("created", "mailed") if message else ("created",)
+    key = ("invitation", invitation.id)
+    entries = [sign_in_params(by, now, request_id, *key, action) for action in done]
 
     def plan() -> Plan[Done[None]]:
         if invitation.profile_id:
             person = invitation.profile_id
             yield from execute(statements.end_invitations_of, person=person, ended_at=now)
+            yield from execute(sql.messages.withdraw_invitations, ended_at=now)
         yield (
             once(statements.insert_invitation, **INVITATION.params(invitation)),
-            once(sql.insert_audit, **entry),
+            Step(sql.messages.insert, [MESSAGE.params(message)] if message else []),
+            Step(sql.insert_audit, entries),
         )
         return Done(None)
 
@@ -57,6 +66,7 @@ def revoking(
         ending = {"row_id": invitation_id, "ended_at": now}
         if not (yield from execute(sql.sign_in.end_invitation, **ending)):
             return Done(False)
+        yield from execute(sql.messages.withdraw_invitations, ended_at=now)
         yield from execute(sql.insert_audit, **entry)
         return Done(True)
 

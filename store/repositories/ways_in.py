@@ -42,8 +42,14 @@ class InvitationRepository:
     def __init__(self, writer: Writer, readers: Readers, sql: WriteStatements) -> None:
         self._writer, self._readers, self._sql = writer, readers, sql
 
-    async def add(self, by: Principal, request_id: str, invitation: Invitation) -> None:
-        plan = commit.inviting(by, request_id, invitation, self._sql)
+    async def add(
+        self,
+        by: Principal,
+        request_id: str,
+        invitation: Invitation,
+        message: Message | None = None,
+    ) -> None:
+        plan = commit.inviting(by, request_id, invitation, message, self._sql)
         await self._writer.run(single_job(plan))
 
     async def visible(self, by: Principal, now: datetime) -> Sequence[Invitation]:

@@ -1,9 +1,19 @@
 """The statements that write messages."""
 
+from enum import StrEnum
+
 import sqlalchemy as sa
 
+from actors.domain.message import MessageError, MessageKind, MessageState
 from store.sql.prepared import ONE, StatementSet
-from store.sql.schema import IS_NOT_QUEUED, messages, profiles, visit_links
+from store.sql.schema import (
+    IS_NOT_QUEUED,
+    IS_QUEUED,
+    invitations,
+    messages,
+    profiles,
+    visit_links,
+)
 
 _SETTLED = (
     "id kind channel practice_id dentist_id patient_id appointment_id visit_start lead_minutes"
@@ -32,7 +42,27 @@ class MessageStatements(StatementSet):
         survivor = sa.bindparam("survivor", type_=sa.Text)
         self.inherit = self._build(inheriting.values(patient_id=survivor, version=m.version + ONE))
         self.forget = self._delete_oldest((m.id,), m.created_at, IS_NOT_QUEUED)
+        self._invitations()
         self._visit_links()
+
+    def _invitations(self) -> None:
+        m, n = messages.c, invitations.c
+        ended_at = sa.bindparam("ended_at", type_=n.ended_at.type)
+        ended = sa.select(n.id).where(n.ended_at == ended_at)
+        withdrawing = sa.update(messages).where(
+            m.kind == _constant(MessageKind.INVITATION), IS_QUEUED, m.id.in_(ended)
+        )
+        self.withdraw_invitations = self._build(
+            withdrawing.values(
+                state=_constant(MessageState.EXPIRED),
+                error=_constant(MessageError.REPLACED),
+                next_attempt_at=sa.null(),
+                claimed_until=sa.null(),
+                content=sa.null(),
+                version=m.version + ONE,
+            ),
+            ["ended_at"],
+        )
 
     def _visit_links(self) -> None:
         v = visit_links.c
@@ -45,3 +75,7 @@ class MessageStatements(StatementSet):
             revoking.values(revoked_at=revoked_at).returning(v.token_hash)
         )
         self.forget_links = self._delete_oldest((v.token_hash,), v.expires_at)
+
+
+def _constant(member: StrEnum) -> sa.ColumnClause[str]:
+    return sa.literal_column(f"'{member.value}'", sa.Text)
