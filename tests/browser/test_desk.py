@@ -26,6 +26,9 @@ async def test_an_appointment_is_rescheduled_by_dragging_and_the_patient_sees_it
     await expect(desk.event(patient)).to_contain_text("09:00")
 
     await desk.drag(patient, quarters=6)
+    await expect(desk.proposal).to_contain_text("10:30")
+    assert (await row_of(clinic, booked["id"]))["start"] == clinic.at("09:00"), "proposed only"
+    await desk.accept()
 
     await expect(desk.event(patient)).to_contain_text("10:30")
     at_half_past = {"start": clinic.at("10:30")}
@@ -34,7 +37,30 @@ async def test_an_appointment_is_rescheduled_by_dragging_and_the_patient_sees_it
     await expect(phone.messages.filter(has_text="10:30")).to_be_visible()
 
 
-async def test_dragging_onto_a_taken_time_goes_back_unless_it_is_to_be_overbooked(
+async def test_a_move_to_a_taken_closed_or_past_time_is_warned_of(
+    clinic: Clinic, windows: Windows
+) -> None:
+    patient, there = clinic.patients[:2]
+    booked = await clinic.book(patient, "16:00")
+    await clinic.book(there, "09:00")
+    desk = await windows.dentist(clinic, clinic.dentists[0])
+    await desk.turn()
+    await desk.drag(patient, quarters=8)
+    await expect(desk.proposal).to_contain_text("Outside of the opening hours.")
+    await desk.accept("Undo")
+    await expect(desk.proposal).to_have_count(0)
+    await desk.select(patient)
+    move_to = desk.panel.get_by_label("Move to")
+    for when, why in ((clinic.at("09:00", days=-1), "passed"), (clinic.at("09:00"), "else is")):
+        await move_to.fill(when[:16])
+        await desk.panel.get_by_role("button", name="Move", exact=True).click()
+        await expect(desk.proposal).to_contain_text(why)
+    await desk.page.keyboard.press("Escape")
+    await expect(desk.proposal).to_have_count(0)
+    assert (await row_of(clinic, booked["id"]))["start"] == clinic.at("16:00")
+
+
+async def test_dragging_onto_a_taken_time_overbooks_only_on_purpose(
     clinic: Clinic, windows: Windows
 ) -> None:
     mover, there = clinic.patients[:2]
@@ -43,13 +69,13 @@ async def test_dragging_onto_a_taken_time_goes_back_unless_it_is_to_be_overbooke
     desk = await windows.dentist(clinic, clinic.dentists[0])
     await desk.turn()
     await desk.drag(mover, quarters=4)
-    await expect(desk.page.get_by_role("heading", name="This time is taken")).to_be_visible()
-    await desk.button("Leave it").click()
+    await expect(desk.proposal).to_contain_text("Somebody else is there at this time.")
+    await desk.accept("Undo")
     await expect(desk.event(mover)).to_contain_text("09:00")
     assert (await row_of(clinic, booked["id"]))["start"] == clinic.at("09:00")
 
     await desk.drag(mover, quarters=4)
-    await desk.button("Overbook").click()
+    await desk.accept("Overbook")
 
     await expect(desk.event(mover)).to_contain_text("10:00")
     await expect(desk.page.locator(".is-overbooked")).to_have_count(1)
@@ -94,7 +120,8 @@ async def test_a_cancellation_has_a_reason_and_reaches_the_patient(
     await desk.panel.get_by_label("Reason").select_option("equipment")
     await desk.panel.get_by_role("button", name="Cancel it").click()
 
-    await expect(desk.event(patient)).to_have_count(0)
+    await expect(desk.page.locator(".ec-event.is-cancelled")).to_contain_text(patient.name)
+    await expect(desk.panel).to_contain_text("Equipment failed")
     await expect(phone.page.get_by_text("You have no appointments ahead.")).to_be_visible()
     cancelled = {"status": "cancelled", "cancel_reason": "equipment"}
     assert await eventually(lambda: clinic.shows(patient, booked["id"], **cancelled), 5.0)

@@ -159,6 +159,13 @@ class DentistScreen(Screen):
     def panel(self) -> Locator:
         return self.page.locator(".panel")
 
+    @property
+    def proposal(self) -> Locator:
+        return self.page.get_by_role("group", name="Proposed move")
+
+    async def accept(self, answer: str = "Move") -> None:
+        await self.proposal.get_by_role("button", name=answer, exact=True).click()
+
     async def select(self, who: Person) -> None:
         await self.event(who).click()
         await expect(self.panel.get_by_role("heading", name=who.name)).to_be_visible()
@@ -193,10 +200,6 @@ class FrontDeskScreen(DentistScreen):
         """To the tests' day."""
         day = datetime.now(UTC).date() + timedelta(days)
         await self.page.get_by_label("Go to a date").fill(day.isoformat())
-
-    @property
-    def proposal(self) -> Locator:
-        return self.page.get_by_role("group", name="Proposed move")
 
     def beside(self, title: str) -> Locator:
         """The panel of this name beside the calendar."""

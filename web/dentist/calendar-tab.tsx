@@ -1,15 +1,12 @@
-import { useState } from "preact/hooks";
-import { type Appointment, codeOf } from "../sdk/index";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import type { Appointment } from "../sdk/index";
 import { Dialog } from "../shared/dialog";
 import { useKey, useMedia, useValue } from "../shared/hooks";
-import { t, tCode } from "../shared/i18n";
+import { t } from "../shared/i18n";
 import { Icon } from "../shared/icons";
-import { notify } from "../shared/toasts";
-import { offerUndo } from "../shared/undo";
 import {
-  clock,
+  dateAt,
   dateWords,
-  day,
   minutesBetween,
   mondayOf,
   now,
@@ -20,9 +17,12 @@ import {
   zoneName,
 } from "../shared/zones";
 import type { Clinic } from "./clinic";
+import { focusVisit } from "./drawing";
 import { Grid, type View } from "./grid";
 import { NewBooking } from "./new-booking";
+import { type Doubt, doubts, openOn } from "./open";
 import { Panel } from "./panel";
+import { type Proposal, ProposalBar } from "./proposal";
 
 interface Props {
   clinic: Clinic;
@@ -33,29 +33,36 @@ interface Props {
 
 export function CalendarTab({ clinic, date, onDate, flashing }: Props) {
   const narrow = useMedia("(max-width: 50rem)");
-  const [view, setView] = useState<View>(narrow ? "day" : "week");
+  const [chosen, setChosen] = useState<View>(narrow ? "day" : "week");
+  // a week on a telephone cannot be read
+  const view = narrow && chosen === "week" ? "three" : chosen;
   const [selected, setSelected] = useState<string | null>(null);
   const [booking, setBooking] = useState<string | null>(null);
-  const [taken, setTaken] = useState<{ row: Appointment; start: string } | null>(null);
+  const [proposal, setProposal] = useState<Proposal | null>(null);
   const rows = useValue(clinic.list.rows);
+  const against = useDoubts(clinic, rows, proposal);
   const row = rows.find((each) => each.id === selected) ?? null;
-  const move = (moving: Appointment, start: string, overbook = false): void => {
-    reschedule(clinic, moving, start, overbook).then(
-      () => {
-        const name = clinic.people.name(moving.patient_id, moving.patient.name);
-        offerUndo(t("undo.moved", { name, time: clock(start, clinic.zone) }), () =>
-          reschedule(clinic, moving, moving.start, moving.overbooked),
-        );
-      },
-      (error: unknown) => {
-        const code = codeOf(error);
-        if (code === "SLOT_TAKEN" && !overbook) setTaken({ row: moving, start });
-        else notify(tCode(code), "problem");
-      },
-    );
+  const propose = (next: Proposal): void => {
+    setProposal(next);
+    onDate(dateAt(next.place.start, clinic.zone));
   };
-  const moveTo = (moving: Appointment, start: string): void => move(moving, start);
-  useKey("Escape", () => setSelected(null));
+  const moveTo = (moving: Appointment, start: string): void =>
+    propose({ row: moving, place: { start, dentistId: moving.dentist_id } });
+  const aside = useRef<HTMLElement>(null);
+  const opened = useRef<string | null>(null);
+  useEffect(() => {
+    const before = opened.current;
+    opened.current = selected;
+    if (selected !== null) aside.current?.querySelector<HTMLElement>("h2")?.focus();
+    // when the calendar has drawn its visits again, and unless the focus went elsewhere
+    else if (before !== null)
+      setTimeout(() => document.activeElement === document.body && focusVisit(before));
+  }, [selected]);
+  const close = (): void => setSelected(null);
+  useKey("Escape", () => {
+    if (proposal !== null) setProposal(null);
+    else if (selected !== null) close();
+  });
   return (
     <div class="desk">
       <section class="desk-main" aria-label={t("tab.calendar")}>
@@ -63,8 +70,9 @@ export function CalendarTab({ clinic, date, onDate, flashing }: Props) {
           clinic={clinic}
           date={date}
           view={view}
+          narrow={narrow}
           onDate={onDate}
-          onView={setView}
+          onView={setChosen}
           onNew={() => setBooking(firstStart(clinic.zone, date, view))}
         />
         <Grid
@@ -74,53 +82,75 @@ export function CalendarTab({ clinic, date, onDate, flashing }: Props) {
           date={date}
           selected={selected}
           flashing={flashing}
+          ghost={proposal}
           onSelect={setSelected}
           onEmpty={setBooking}
-          onMove={move}
+          onMove={(moving, place) => propose({ row: moving, place })}
         />
+        {proposal && (
+          <ProposalBar
+            clinic={clinic}
+            dentist={clinic.me.name}
+            proposal={proposal}
+            against={against}
+            onClose={() => setProposal(null)}
+          />
+        )}
       </section>
       {row && !narrow && (
-        <aside class="panel card" aria-label={t("panel.title")}>
+        <aside ref={aside} class="panel card" aria-label={t("panel.title")}>
+          <Panel key={row.id} clinic={clinic} row={row} onMove={moveTo} onClose={close} />
+        </aside>
+      )}
+      {row && narrow && (
+        <Dialog title={t("panel.title")} onClose={close}>
           <Panel
             key={row.id}
             clinic={clinic}
             row={row}
-            onMove={moveTo}
-            onClose={() => setSelected(null)}
+            onMove={(moving, start) => {
+              setSelected(null); // the proposal is in the calendar
+              moveTo(moving, start);
+            }}
           />
-        </aside>
-      )}
-      {row && narrow && (
-        <Dialog title={t("panel.title")} onClose={() => setSelected(null)}>
-          <Panel key={row.id} clinic={clinic} row={row} onMove={moveTo} />
         </Dialog>
       )}
       {booking && <NewBooking clinic={clinic} start={booking} onClose={() => setBooking(null)} />}
-      {taken && (
-        <Overbook
-          clinic={clinic}
-          {...taken}
-          onClose={() => setTaken(null)}
-          onYes={() => move(taken.row, taken.start, true)}
-        />
-      )}
     </div>
   );
+}
+
+/** What speaks against a move, as the calendar is now. */
+function useDoubts(
+  clinic: Clinic,
+  rows: readonly Appointment[],
+  proposal: Proposal | null,
+): readonly Doubt[] {
+  return useMemo(() => {
+    if (proposal === null) return [];
+    const { row, place } = proposal;
+    const end = plusMinutes(place.start, minutesBetween(row.start, row.end));
+    const there = dateAt(place.start, clinic.zone);
+    const open = openOn(clinic.schedule, clinic.closures, there, clinic.zone);
+    return doubts({ ...place, end, id: row.id }, open, rows, now());
+  }, [proposal, rows, clinic.schedule, clinic.closures, clinic.zone]);
 }
 
 function Toolbar(props: {
   clinic: Clinic;
   date: string;
   view: View;
+  /** There is room for a few days only. */
+  narrow: boolean;
   onDate: (date: string) => void;
   onView: (view: View) => void;
   onNew: () => void;
 }) {
   const { clinic, date, view, onDate } = props;
-  const step = view === "week" ? 7 : 1;
+  const step = DAYS[view];
   const title =
-    view === "week"
-      ? weekWords(date)
+    view !== "day"
+      ? daysWords(view === "week" ? mondayOf(date) : date, step)
       : dateWords(date, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
   return (
     <div class="toolbar">
@@ -148,13 +178,13 @@ function Toolbar(props: {
       <h1 aria-live="polite">{title}</h1>
       <p class="muted zone-note">{t("zone.times", { zone: zoneName(clinic.zone) })}</p>
       <div class="segments" role="group" aria-label={t("view")}>
-        {(["day", "week"] as const).map((each) => (
+        {(["day", props.narrow ? "three" : "week"] as const).map((each) => (
           <button
             key={each}
             type="button"
             class="segment-button"
             aria-pressed={view === each}
-            onClick={() => props.onView(each)}
+            onClick={() => props.onView(each === "day" ? "day" : "week")}
           >
             {t(`view.${each}`)}
           </button>
@@ -167,66 +197,12 @@ function Toolbar(props: {
   );
 }
 
-function Overbook({
-  clinic,
-  row,
-  start,
-  onYes,
-  onClose,
-}: {
-  clinic: Clinic;
-  row: Appointment;
-  start: string;
-  onYes: () => void;
-  onClose: () => void;
-}) {
-  return (
-    <Dialog title={t("overbook.title")} onClose={onClose}>
-      <div class="stack">
-        <p>
-          {t("overbook.text", {
-            name: row.patient.name ?? "",
-            day: day(start, clinic.zone),
-            time: clock(start, clinic.zone),
-          })}
-        </p>
-        <div class="actions">
-          <button type="button" class="secondary" onClick={onClose}>
-            {t("overbook.no")}
-          </button>
-          <button
-            type="button"
-            class="primary"
-            onClick={() => {
-              onClose();
-              onYes();
-            }}
-          >
-            {t("overbook.yes")}
-          </button>
-        </div>
-      </div>
-    </Dialog>
-  );
-}
+const DAYS: Record<View, number> = { week: 7, three: 3, day: 1 };
 
-/** Shown at the new time at once, and back at the old one if the hub refuses. */
-function reschedule(
-  clinic: Clinic,
-  row: Appointment,
-  start: string,
-  overbook: boolean,
-): Promise<Appointment> {
-  const end = plusMinutes(start, minutesBetween(row.start, row.end));
-  return clinic.list.change(row.id, overbook ? { start, overbook } : { start }, { end });
-}
-
-function weekWords(date: string): string {
-  const monday = mondayOf(date);
-  const first = dateWords(monday, { day: "numeric", month: "short" });
-  const sunday = plusDays(monday, 6);
-  const last = dateWords(sunday, { day: "numeric", month: "short", year: "numeric" });
-  return `${first} – ${last}`;
+function daysWords(first: string, count: number): string {
+  const from = dateWords(first, { day: "numeric", month: "short" });
+  const last = plusDays(first, count - 1);
+  return `${from} – ${dateWords(last, { day: "numeric", month: "short", year: "numeric" })}`;
 }
 
 /** Soon, or on the day that is shown if that is another time. */

@@ -17,6 +17,13 @@ export interface Visits {
   people: People;
 }
 
+/** A place in a calendar. */
+export interface Place {
+  dentistId: string;
+  /** An instant. */
+  start: string;
+}
+
 /** What the dentist's screens share: the connection, and the data that stays current. */
 export interface Clinic extends Visits {
   me: Profile;

@@ -9,14 +9,24 @@ import {
 } from "@event-calendar/core";
 import "@event-calendar/core/index.css";
 import { useEffect, useRef } from "preact/hooks";
-import { Temporal } from "temporal-polyfill";
-import type { Appointment } from "../sdk/index";
-import { locale, t } from "../shared/i18n";
-import { clock, hourFormat, instantOf, now, offsetAt, plusDays, wallTime } from "../shared/zones";
-import type { Clinic } from "./clinic";
+import type { Appointment, Interval } from "../sdk/index";
+import { t } from "../shared/i18n";
+import { dateAt, plusDays } from "../shared/zones";
+import type { Clinic, Place } from "./clinic";
+import {
+  commonOptions,
+  contentOf,
+  dropped,
+  GHOST,
+  type Ghost,
+  ghostEvent,
+  visitEvent,
+} from "./drawing";
 import { closedTimes, shownHours } from "./hours-model";
+import { OCCUPYING, openOn } from "./open";
 
-export type View = "week" | "day";
+/** `three`: the days that a telephone has room for. */
+export type View = "week" | "three" | "day";
 
 interface Props {
   clinic: Clinic;
@@ -25,13 +35,12 @@ interface Props {
   date: string;
   selected: string | null;
   flashing: ReadonlySet<string>;
+  /** Where a visit would be moved to. */
+  ghost: Ghost | null;
   onSelect: (id: string) => void;
   onEmpty: (start: string) => void;
-  onMove: (row: Appointment, start: string) => void;
+  onMove: (row: Appointment, place: Place) => void;
 }
-
-const DRAGGABLE: ReadonlySet<Appointment["status"]> = new Set(["confirmed", "arrived"]);
-const HIDDEN: ReadonlySet<Appointment["status"]> = new Set(["cancelled"]);
 
 export function Grid(props: Props) {
   const container = useRef<HTMLDivElement>(null);
@@ -49,7 +58,7 @@ export function Grid(props: Props) {
       void destroyCalendar(made);
     };
   }, [props.clinic.zone]);
-  const { clinic, view, date, rows, selected, flashing } = props;
+  const { clinic, view, date, rows, selected, flashing, ghost } = props;
   useEffect(() => void calendar.current?.setOption("view", nameOf(view)), [view, clinic.zone]);
   useEffect(
     () => void calendar.current?.setOption("date", `${date}T00:00:00`),
@@ -63,9 +72,10 @@ export function Grid(props: Props) {
   useEffect(() => {
     calendar.current?.setOption("events", [
       ...closed(latest.current),
-      ...rows.filter((row) => !HIDDEN.has(row.status)).map((row) => eventOf(row, latest.current)),
+      ...drawn(rows).map(eventOf(latest.current)),
+      ...(ghost ? [ghostEvent(ghost, clinic.zone)] : []),
     ]);
-  }, [rows, selected, flashing, clinic.schedule, clinic.closures, clinic.zone, date, names]);
+  }, [rows, selected, flashing, ghost, clinic.schedule, clinic.closures, clinic.zone, date, names]);
   return (
     <div
       class="grid"
@@ -111,85 +121,53 @@ function options(latest: { current: Props }): Calendar.Options {
   return {
     view: nameOf(view),
     date: `${date}T00:00:00`,
-    timeZone: offsetAt(now(), clinic.zone), // for the line of now; events come as wall times
-    locale: locale(),
-    firstDay: 1,
-    height: "100%",
-    headerToolbar: { start: "", center: "", end: "" },
-    allDaySlot: false,
-    nowIndicator: true,
-    pointer: true,
-    editable: true,
-    eventDurationEditable: false,
-    slotDuration: "00:15",
-    slotLabelInterval: "01:00",
+    ...commonOptions(clinic.zone),
     slotHeight: 17,
-    slotLabelFormat: hourFormat(),
     dayHeaderFormat: { weekday: "short", day: "numeric", month: "short" },
-    views: { timeGridDay: { dayHeaderFormat: { weekday: "long", day: "numeric", month: "long" } } },
-    eventContent: ({ event }) => ({ domNodes: content(String(event.id), latest.current) }),
-    eventClick: ({ event }) => latest.current.onSelect(String(event.id)),
+    views: {
+      timeGridDay: { dayHeaderFormat: { weekday: "long", day: "numeric", month: "long" } },
+      timeGridThree: { type: "timeGridDay", duration: { days: 3 } },
+    },
+    eventContent: ({ event }) => {
+      const { clinic, rows, ghost } = latest.current;
+      return { domNodes: contentOf(clinic, String(event.id), rows, ghost) };
+    },
+    eventClick: ({ event }) => {
+      if (event.id !== GHOST) latest.current.onSelect(String(event.id));
+    },
     dateClick: ({ dateStr }) => latest.current.onEmpty(dateStr.slice(0, 16)),
     eventDrop: ({ event, delta, revert }) => {
-      const row = latest.current.rows.find((each) => each.id === event.id);
-      revert(); // the rows already contain the change
-      if (row !== undefined)
-        latest.current.onMove(row, moved(row.start, delta, latest.current.clinic.zone));
+      const { rows, ghost, onMove } = latest.current;
+      revert(); // a drop is a proposal
+      const next = dropped({ event, delta }, rows, ghost, clinic.zone);
+      if (next !== null) onMove(next.row, next.place);
     },
   };
 }
 
-const nameOf = (view: View): string => (view === "week" ? "timeGridWeek" : "timeGridDay");
+const VIEWS = { week: "timeGridWeek", three: "timeGridThree", day: "timeGridDay" } as const;
+const nameOf = (view: View): string => VIEWS[view];
 
-/** A row dragged by so many days and seconds of wall time. */
-function moved(start: string, delta: Calendar.Duration, zone: string): string {
-  const wall = Temporal.PlainDateTime.from(wallTime(start, zone));
-  return instantOf(wall.add({ days: delta.days, seconds: delta.seconds }).toString(), zone);
+/** All but cancelled visits whose time somebody else has taken. */
+function drawn(rows: readonly Appointment[]): readonly Appointment[] {
+  const taken = rows.filter((row) => OCCUPYING.has(row.status));
+  return rows.filter(
+    (row) =>
+      row.status !== "cancelled" ||
+      !taken.some((other) => other.start < row.end && row.start < other.end),
+  );
 }
 
-function eventOf(row: Appointment, { clinic, selected, flashing }: Props): Calendar.EventInput {
-  return {
-    id: row.id,
-    start: `${wallTime(row.start, clinic.zone)}:00`,
-    end: `${wallTime(row.end, clinic.zone)}:00`,
-    editable: DRAGGABLE.has(row.status),
-    startEditable: DRAGGABLE.has(row.status),
-    classNames: [
-      `is-${row.status}`,
-      ...(row.overbooked ? ["is-overbooked"] : []),
-      ...(selected === row.id ? ["is-selected"] : []),
-      ...(flashing.has(row.id) ? ["flash"] : []),
-      ...(clinic.list.pending(row.id) ? ["is-pending"] : []),
-    ],
-    // the drawn event depends on these values; a changed one redraws it
-    extendedProps: {
-      version: row.version,
-      name: clinic.people.name(row.patient_id, row.patient.name),
-    },
+function eventOf({ clinic, selected, flashing, ghost }: Props) {
+  const { schedule, closures, zone } = clinic;
+  const openDays = new Map<string, Interval[]>();
+  return (row: Appointment): Calendar.EventInput => {
+    const date = dateAt(row.start, zone);
+    const open = openDays.get(date) ?? openOn(schedule, closures, date, zone);
+    openDays.set(date, open);
+    const inside = open.some((each) => each.start <= row.start && row.end <= each.end);
+    return visitEvent(clinic, row, { selected, flashing, ghost, inside });
   };
-}
-
-/** Text nodes only: names are never read as HTML. */
-function content(id: string, { clinic, rows }: Props): Node[] {
-  const row = rows.find((each) => each.id === id);
-  if (row === undefined) return [];
-  const type = clinic.types.find((each) => each.id === row.appointment_type_id);
-  const held = row.status === "held";
-  const who = held ? t("held.short") : clinic.people.name(row.patient_id, row.patient.name);
-  const line = (name: string, text: string): HTMLElement => {
-    const element = document.createElement("span");
-    element.className = name;
-    element.textContent = text;
-    return element;
-  };
-  const status = row.status === "confirmed" || held ? "" : t(`status.${row.status}`);
-  return [
-    line("ev-who", who),
-    line(
-      "ev-what",
-      [clock(row.start, clinic.zone), status || type?.name].filter(Boolean).join(" · "),
-    ),
-  ];
 }
 
 function closed({ clinic, date }: Props): Calendar.EventInput[] {

@@ -1,15 +1,17 @@
 /** Weekly hours and exceptions. Before saving, the hub lists the affected appointments. */
 
 import { useLayoutEffect, useState } from "preact/hooks";
-import type { Appointment, Availability, Window } from "../sdk/index";
+import type { Appointment, Availability } from "../sdk/index";
 import { Dialog } from "../shared/dialog";
 import { useCommand } from "../shared/hooks";
 import { t } from "../shared/i18n";
 import { Icon } from "../shared/icons";
 import { notify } from "../shared/toasts";
-import { day, plusDays, span, today, zoneName } from "../shared/zones";
+import { day, span, zoneName } from "../shared/zones";
 import type { Clinic } from "./clinic";
-import { mistake, nextWindow, WEEKDAYS, windowsOf, withWindows } from "./hours-model";
+import { type Editing, Overrides, TimeOff } from "./exceptions";
+import { mistake, WEEKDAYS, windowsOf, withWindows } from "./hours-model";
+import { Windows } from "./windows";
 
 const POLICY = [
   "slot_step_minutes",
@@ -27,7 +29,7 @@ const LEAST: Record<(typeof POLICY)[number], number> = {
 export function Hours({ clinic }: { clinic: Clinic }) {
   const [draft, setDraft] = useState(clinic.schedule);
   const [base, setBase] = useState(clinic.schedule);
-  const [affected, setAffected] = useState<Appointment[] | null>(null);
+  const [outside, setOutside] = useState<Outside | null>(null);
   const { busy, problem, run } = useCommand();
   const dirty = JSON.stringify(draft) !== JSON.stringify(base);
   const elsewhere = dirty && clinic.schedule.version > base.version;
@@ -40,19 +42,13 @@ export function Hours({ clinic }: { clinic: Clinic }) {
     if (!dirty) begin(clinic.schedule);
   }, [clinic.schedule]);
   const wrong = mistake(draft);
-  const review = (): void =>
-    void run(async () =>
-      setAffected(
-        (await clinic.hub.rest.replaceAvailability(draft, { dryRun: true }))
-          .affected_appointments ?? [],
-      ),
-    );
+  const review = (): void => void run(async () => setOutside(await outsideOf(clinic, draft)));
   const save = (): void =>
     void run(async () => {
       const saved = await clinic.hub.rest.replaceAvailability(draft);
       const { affected_appointments: _, ...schedule } = saved;
       begin(schedule as Availability);
-      setAffected(null);
+      setOutside(null);
       notify(t("hours.saved"));
     });
   return (
@@ -87,7 +83,7 @@ export function Hours({ clinic }: { clinic: Clinic }) {
           {t(`hours.${wrong}`)}
         </p>
       )}
-      {problem && affected === null && (
+      {problem && outside === null && (
         <p class="problem" role="alert">
           {problem}
         </p>
@@ -95,27 +91,23 @@ export function Hours({ clinic }: { clinic: Clinic }) {
       <div class="hours-columns">
         <Weekly draft={draft} onChange={setDraft} />
         <div class="stack">
+          <TimeOff draft={draft} zone={clinic.zone} onChange={setDraft} />
           <Overrides draft={draft} zone={clinic.zone} onChange={setDraft} />
           <Policy draft={draft} onChange={setDraft} />
         </div>
       </div>
-      {affected !== null && (
+      {outside !== null && (
         <Review
           clinic={clinic}
-          affected={affected}
+          outside={outside}
           busy={busy}
           problem={problem}
           onSave={save}
-          onClose={() => setAffected(null)}
+          onClose={() => setOutside(null)}
         />
       )}
     </section>
   );
-}
-
-interface Editing {
-  draft: Availability;
-  onChange: (draft: Availability) => void;
 }
 
 function Weekly({ draft, onChange }: Editing) {
@@ -136,125 +128,25 @@ function Weekly({ draft, onChange }: Editing) {
   );
 }
 
-function Windows({
-  windows,
-  label,
-  onChange,
-}: {
-  windows: readonly Window[];
-  label: string;
-  onChange: (windows: Window[]) => void;
-}) {
-  const set = (number: number, part: Partial<Window>): void =>
-    onChange(windows.map((each, at) => (at === number ? { ...each, ...part } : each)));
-  return (
-    <div class="windows">
-      {windows.length === 0 && <span class="muted">{t("hours.closed")}</span>}
-      {windows.map((window, number) => (
-        <span key={number} class="window">
-          <input
-            type="time"
-            aria-label={t("hours.from", { day: label })}
-            value={window.start}
-            required
-            onInput={(event) =>
-              event.currentTarget.value && set(number, { start: event.currentTarget.value })
-            }
-          />
-          <span aria-hidden="true">–</span>
-          {/* a clock has no 24:00: midnight at the end is 00:00 */}
-          <input
-            type="time"
-            aria-label={t("hours.to", { day: label })}
-            value={window.end === "24:00" ? "00:00" : window.end}
-            required
-            onInput={(event) =>
-              event.currentTarget.value &&
-              set(number, {
-                end: event.currentTarget.value === "00:00" ? "24:00" : event.currentTarget.value,
-              })
-            }
-          />
-          <button
-            type="button"
-            class="icon small"
-            aria-label={t("hours.remove", { day: label })}
-            onClick={() => onChange(windows.filter((_, at) => at !== number))}
-          >
-            <Icon name="close" />
-          </button>
-        </span>
-      ))}
-      <button
-        type="button"
-        class="icon small"
-        aria-label={t("hours.add", { day: label })}
-        onClick={() => onChange([...windows, nextWindow(windows)])}
-      >
-        <Icon name="plus" />
-      </button>
-    </div>
-  );
-}
-
-function Overrides({ draft, zone, onChange }: Editing & { zone: string }) {
-  const [date, setDate] = useState("");
-  const upcoming = draft.overrides.filter((each) => each.date >= plusDays(today(zone), -1));
-  const set = (overrides: Availability["overrides"]): void => onChange({ ...draft, overrides });
-  const add = (): void => {
-    set([...draft.overrides, { date, windows: [] }].sort((a, b) => a.date.localeCompare(b.date)));
-    setDate("");
-  };
-  return (
-    <section class="card">
-      <h2>{t("hours.overrides")}</h2>
-      <p class="hint">{t("hours.overrides.hint")}</p>
-      {upcoming.map((each) => (
-        <fieldset key={each.date} class="weekday-row" data-override={each.date}>
-          <legend>{day(`${each.date}T12:00:00Z`, "UTC")}</legend>
-          <Windows
-            windows={each.windows}
-            label={each.date}
-            onChange={(windows) =>
-              set(draft.overrides.map((other) => (other === each ? { ...each, windows } : other)))
-            }
-          />
-          <button
-            type="button"
-            class="link"
-            onClick={() => set(draft.overrides.filter((other) => other !== each))}
-          >
-            {t("hours.as.usual")}
-          </button>
-        </fieldset>
-      ))}
-      <div class="inline">
-        <label for="override-date">{t("hours.override.date")}</label>
-        <input
-          id="override-date"
-          type="date"
-          min={today(zone)}
-          value={date}
-          onInput={(event) => setDate(event.currentTarget.value)}
-        />
-        <button
-          type="button"
-          class="secondary"
-          disabled={date === "" || draft.overrides.some((each) => each.date === date)}
-          onClick={add}
-        >
-          {t("hours.override.add")}
-        </button>
-      </div>
-    </section>
-  );
-}
-
 function Policy({ draft, onChange }: Editing) {
   return (
     <section class="card">
       <h2>{t("hours.policy")}</h2>
       <div class="policy">
+        <div>
+          <label for="time-zone">{t("hours.timeZone")}</label>
+          <select
+            id="time-zone"
+            value={draft.time_zone}
+            onChange={(event) => onChange({ ...draft, time_zone: event.currentTarget.value })}
+          >
+            {zoneNames(draft.time_zone).map((each) => (
+              <option key={each} value={each}>
+                {each.replaceAll("_", " ")}
+              </option>
+            ))}
+          </select>
+        </div>
         {POLICY.map((field) => (
           <div key={field}>
             <label for={field}>{t(`policy.${field}`)}</label>
@@ -275,34 +167,47 @@ function Policy({ draft, onChange }: Editing) {
   );
 }
 
+async function outsideOf({ hub, me }: Clinic, draft: Availability): Promise<Outside> {
+  const [saved, page] = await Promise.all([
+    hub.rest.replaceAvailability(draft, { dryRun: true }),
+    hub.rest.affected(me.id),
+  ]);
+  return { fresh: saved.affected_appointments ?? [], before: page.data };
+}
+
+/** The zones that the browser knows, and the one that is set. */
+const zoneNames = (present: string): string[] =>
+  [...new Set([present, "UTC", ...Intl.supportedValuesOf("timeZone")])].sort();
+
+/** What a change would leave outside, and what lies outside already. */
+interface Outside {
+  fresh: readonly Appointment[];
+  before: readonly Appointment[];
+}
+
 function Review(props: {
   clinic: Clinic;
-  affected: readonly Appointment[];
+  outside: Outside;
   busy: boolean;
   problem: string;
   onSave: () => void;
   onClose: () => void;
 }) {
-  const { clinic, affected } = props;
+  const { clinic } = props;
+  const { fresh, before } = props.outside;
   return (
     <Dialog title={t("hours.review.title")} onClose={props.onClose}>
       <div class="stack">
-        {affected.length === 0 ? (
-          <p>{t("hours.review.none")}</p>
-        ) : (
+        {fresh.length === 0 && before.length === 0 && <p>{t("hours.review.none")}</p>}
+        {fresh.length > 0 && (
           <p class="warn">
-            <Icon name="warn" /> {t("hours.review.some", { n: affected.length })}
+            <Icon name="warn" /> {t("hours.review.some", { n: fresh.length })}
           </p>
         )}
-        <ul class="affected">
-          {affected.map((row) => (
-            <li key={row.id}>
-              <strong>{row.patient.name}</strong> {day(row.start, clinic.zone)},{" "}
-              {span(row.start, row.end, clinic.zone)}
-            </li>
-          ))}
-        </ul>
-        {affected.length > 0 && <p class="hint">{t("hours.review.stay")}</p>}
+        <Affected clinic={clinic} rows={fresh} />
+        {before.length > 0 && <p>{t("hours.review.before", { n: before.length })}</p>}
+        <Affected clinic={clinic} rows={before} />
+        {fresh.length + before.length > 0 && <p class="hint">{t("hours.review.stay")}</p>}
         {props.problem && (
           <p class="problem" role="alert">
             {props.problem}
@@ -318,5 +223,19 @@ function Review(props: {
         </div>
       </div>
     </Dialog>
+  );
+}
+
+function Affected({ clinic, rows }: { clinic: Clinic; rows: readonly Appointment[] }) {
+  if (rows.length === 0) return null;
+  return (
+    <ul class="affected">
+      {rows.map((row) => (
+        <li key={row.id}>
+          <strong>{row.patient.name}</strong> {day(row.start, clinic.zone)},{" "}
+          {span(row.start, row.end, clinic.zone)}
+        </li>
+      ))}
+    </ul>
   );
 }

@@ -1,18 +1,19 @@
 /** The desk itself: the calendar, what is open beside it, and the keys. */
 
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { focusVisit } from "../dentist/drawing";
+import { doubts, openOn } from "../dentist/open";
+import { type Proposal, ProposalBar } from "../dentist/proposal";
 import type { Appointment } from "../sdk/index";
 import { useKey, useMedia, useNow, useValue } from "../shared/hooks";
 import { t } from "../shared/i18n";
 import { Head, type Signed } from "../shared/shell";
 import { clock, dateAt, minutesBetween, plusDays, plusMinutes, startOfDay } from "../shared/zones";
-import { Columns, focusVisit } from "./columns";
-import { doubts, openOn } from "./open";
-import { type Proposal, ProposalBar } from "./proposal";
+import { Columns } from "./columns";
 import { PatientSearch } from "./search";
 import { type Side, SidePanel, TITLES } from "./side";
 import { Toolbar } from "./toolbar";
-import type { World } from "./world";
+import { nameOf, type World } from "./world";
 
 const CLOCK_MS = 20_000;
 const TODAY: Side = { kind: "today" };
@@ -157,7 +158,8 @@ export function Board({
             />
             {proposal && (
               <ProposalBar
-                world={world}
+                clinic={world}
+                dentist={nameOf(world, proposal.place.dentistId)}
                 proposal={proposal}
                 against={against}
                 onClose={() => setProposal(null)}

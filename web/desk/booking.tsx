@@ -1,12 +1,12 @@
 /** Booking beside the calendar: type, the next free time over all dentists, or a clicked one. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
+import { doubts, openOn, spread } from "../dentist/open";
 import { type Appointment, codeOf, HubError, type Profile, type Slot } from "../sdk/index";
 import { useCommand } from "../shared/hooks";
 import { t } from "../shared/i18n";
 import { offerUndo } from "../shared/undo";
 import { clock, dateAt, day, plusDays, plusMinutes, startOfDay } from "../shared/zones";
-import { doubts, openOn, spread } from "./open";
 import { nameOf, type Place, type World } from "./world";
 
 /** The id of the form: Enter in a field outside of it books, too. */

@@ -9,23 +9,22 @@ import {
 } from "@event-calendar/core";
 import "@event-calendar/core/index.css";
 import { useEffect, useRef } from "preact/hooks";
-import { Temporal } from "temporal-polyfill";
-import { withoutTable } from "../dentist/grid";
-import type { Appointment, Interval, PublicCard } from "../sdk/index";
-import { locale, t } from "../shared/i18n";
 import {
-  clock,
-  hourFormat,
-  instantOf,
-  minutesBetween,
-  offsetAt,
-  plusMinutes,
-  span,
-  wallTime,
-  zoneName,
-} from "../shared/zones";
+  commonOptions,
+  contentOf,
+  dropped,
+  GHOST,
+  type Ghost,
+  ghostEvent,
+  line,
+  visitEvent,
+} from "../dentist/drawing";
+import { withoutTable } from "../dentist/grid";
+import { closedOn, shownTimes } from "../dentist/open";
+import type { Appointment, Interval, PublicCard } from "../sdk/index";
+import { t } from "../shared/i18n";
+import { instantOf, zoneName } from "../shared/zones";
 import { colourOf } from "./colours";
-import { closedOn, shownTimes } from "./open";
 import { nameOf, type Place, type World } from "./world";
 
 interface Props {
@@ -40,15 +39,12 @@ interface Props {
   selected: string | null;
   flashing: ReadonlySet<string>;
   /** Where a visit would be moved to. */
-  ghost: { row: Appointment; place: Place } | null;
+  ghost: Ghost | null;
   onSelect: (id: string) => void;
   onEmpty: (place: Place) => void;
   onMove: (row: Appointment, place: Place) => void;
 }
 
-const DRAGGABLE: ReadonlySet<Appointment["status"]> = new Set(["confirmed", "arrived"]);
-const GHOST = "ghost";
-const SHORT_MINUTES = 20;
 const VIEW = "resourceTimeGridDay";
 
 export function Columns(props: Props) {
@@ -98,19 +94,8 @@ function options(latest: { current: Props }): Calendar.Options {
     view: VIEW,
     date: `${date}T00:00:00`,
     scrollTime: latest.current.scrollTo,
-    timeZone: offsetAt(instantOf(`${date}T12:00`, zone), zone), // for the line of now
-    locale: locale(),
-    height: "100%",
-    headerToolbar: { start: "", center: "", end: "" },
-    allDaySlot: false,
-    nowIndicator: true,
-    pointer: true,
-    editable: true,
-    eventDurationEditable: false,
-    slotDuration: "00:15",
-    slotLabelInterval: "01:00",
+    ...commonOptions(zone),
     slotHeight: 20,
-    slotLabelFormat: hourFormat(),
     resources: resources(latest.current),
     resourceLabelContent: ({ resource }) => ({
       domNodes: heading(String(resource.id), latest.current),
@@ -127,86 +112,34 @@ function options(latest: { current: Props }): Calendar.Options {
       }),
     eventDrop: ({ event, delta, newResource, revert }) => {
       const { rows, ghost, onMove } = latest.current;
-      const row = event.id === GHOST ? ghost?.row : rows.find((each) => each.id === event.id);
-      const from = event.id === GHOST ? ghost?.place.start : row?.start;
-      const before = event.id === GHOST ? ghost?.place.dentistId : row?.dentist_id;
       revert(); // a drop is a proposal
-      if (row === undefined || from === undefined || before === undefined) return;
-      const dentistId = newResource ? String(newResource.id) : before;
-      onMove(row, { dentistId, start: moved(from, delta, zone) });
+      const next = dropped({ event, delta }, rows, ghost, zone);
+      if (next === null) return;
+      const dentistId = newResource ? String(newResource.id) : next.place.dentistId;
+      onMove(next.row, { ...next.place, dentistId });
     },
   };
-}
-
-/** Back to where a panel was opened from. */
-export function focusVisit(id: string | null): void {
-  document.querySelector<HTMLElement>(`.visit-${id}`)?.focus();
 }
 
 const resources = ({ dentists }: Props): Calendar.ResourceInput[] =>
   dentists.map(({ id, name }) => ({ id, title: name ?? "" }));
 
-/** An instant moved by so many seconds of wall time. */
-function moved(start: string, delta: Calendar.Duration, zone: string): string {
-  const wall = Temporal.PlainDateTime.from(wallTime(start, zone));
-  return instantOf(wall.add({ days: delta.days, seconds: delta.seconds }).toString(), zone);
-}
-
 function eventOf(row: Appointment, props: Props): Calendar.EventInput {
   const { world, selected, flashing, open, ghost } = props;
-  const { zone } = world;
-  const draggable = DRAGGABLE.has(row.status);
   const inside = (open.get(row.dentist_id) ?? []).some(
     (each) => each.start <= row.start && row.end <= each.end,
   );
   return {
-    id: row.id,
+    ...visitEvent(world, row, { selected, flashing, ghost, inside }),
     resourceId: row.dentist_id,
-    start: `${wallTime(row.start, zone)}:00`,
-    end: `${wallTime(row.end, zone)}:00`,
-    editable: draggable,
-    startEditable: draggable,
     styles: `--type: ${colourOf(world.types, row.appointment_type_id)}`,
-    classNames: [
-      `is-${row.status}`,
-      `visit-${row.id}`,
-      ...(minutesBetween(row.start, row.end) <= SHORT_MINUTES ? ["is-short"] : []),
-      ...(row.overbooked ? ["is-overbooked"] : []),
-      ...(inside || row.status === "held" ? [] : ["is-outside"]),
-      ...(selected === row.id ? ["is-selected"] : []),
-      ...(ghost?.row.id === row.id ? ["is-moving"] : []),
-      ...(flashing.has(row.id) ? ["flash"] : []),
-      ...(world.list.pending(row.id) ? ["is-pending"] : []),
-    ],
-    // the drawn event depends on these values; a changed one redraws it
-    extendedProps: {
-      version: row.version,
-      name: world.people.name(row.patient_id, row.patient.name),
-    },
   };
 }
 
-function ghostOf({ row, place }: NonNullable<Props["ghost"]>, zone: string): Calendar.EventInput {
-  const end = plusMinutes(place.start, minutesBetween(row.start, row.end));
-  return {
-    id: GHOST,
-    resourceId: place.dentistId,
-    start: `${wallTime(place.start, zone)}:00`,
-    end: `${wallTime(end, zone)}:00`,
-    editable: true,
-    startEditable: true,
-    classNames: ["is-ghost"],
-    extendedProps: { version: `${row.id} ${place.start}` },
-  };
-}
-
-/** Text nodes only: names are never read as HTML. */
-const line = (name: string, text: string): HTMLElement => {
-  const element = document.createElement("span");
-  element.className = name;
-  element.textContent = text;
-  return element;
-};
+const ghostOf = (ghost: Ghost, zone: string): Calendar.EventInput => ({
+  ...ghostEvent(ghost, zone),
+  resourceId: ghost.place.dentistId,
+});
 
 function heading(id: string, { world, dentists }: Props): Node[] {
   const dentist = dentists.find((each) => each.id === id);
@@ -220,22 +153,10 @@ function heading(id: string, { world, dentists }: Props): Node[] {
 }
 
 function content(id: string, { world, rows, ghost }: Props): Node[] {
-  const { zone } = world;
-  if (id === GHOST && ghost !== null) {
-    const end = plusMinutes(ghost.place.start, minutesBetween(ghost.row.start, ghost.row.end));
-    const who = world.people.name(ghost.row.patient_id, ghost.row.patient.name);
-    return [line("ev-who", who), line("ev-what", span(ghost.place.start, end, zone))];
-  }
-  const row = rows.find((each) => each.id === id);
-  if (row === undefined) return [];
-  const type = world.types.find((each) => each.id === row.appointment_type_id);
-  const held = row.status === "held";
-  const who = held ? t("held.short") : world.people.name(row.patient_id, row.patient.name);
-  const status = row.status === "confirmed" || held ? "" : t(`status.${row.status}`);
+  const dentistId = rows.find((each) => each.id === id)?.dentist_id;
   return [
-    line("ev-who", who),
-    line("ev-what", [clock(row.start, zone), status || type?.name].filter(Boolean).join(" · ")),
-    line("visually-hidden", nameOf(world, row.dentist_id)),
+    ...contentOf(world, id, rows, ghost),
+    ...(dentistId ? [line("visually-hidden", nameOf(world, dentistId))] : []),
   ];
 }
 

@@ -2,6 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
+import { openOn } from "../dentist/open";
 import type { Appointment, Message } from "../sdk/index";
 import { useNow, useValue } from "../shared/hooks";
 import { t } from "../shared/i18n";
@@ -9,7 +10,6 @@ import { Icon } from "../shared/icons";
 import { dial } from "../shared/links";
 import { clock, dateAt, day } from "../shared/zones";
 import { late, minutesSince, present, refill, since, unconfirmed } from "./day";
-import { openOn } from "./open";
 import { nameOf, type Place, type World } from "./world";
 
 const CLOCK_MS = 15_000;

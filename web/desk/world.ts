@@ -1,6 +1,8 @@
-import type { Visits } from "../dentist/clinic";
+import type { Place, Visits } from "../dentist/clinic";
 import type { Practice, Profile, PublicCard } from "../sdk/index";
 import type { Facts, Office } from "./office";
+
+export type { Place };
 
 /** What the parts of the desk share; the zone is the practice's. */
 export interface World extends Visits, Facts {
@@ -8,13 +10,6 @@ export interface World extends Visits, Facts {
   practice: Practice;
   dentists: readonly PublicCard[];
   office: Office;
-}
-
-/** A place in the calendar. */
-export interface Place {
-  dentistId: string;
-  /** An instant. */
-  start: string;
 }
 
 export const nameOf = (world: World, dentistId: string): string =>

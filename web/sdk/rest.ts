@@ -282,6 +282,11 @@ export class RestClient {
     });
   }
 
+  /** Visits to come that lie outside of a dentist's hours as they are, the first of them. */
+  affected(dentistId: string): Promise<Page<Appointment>> {
+    return this.request("GET", `/api/availability/${dentistId}/affected`);
+  }
+
   // --- people and types ---
 
   /** Sends one message or event to the chatbot, and returns its answer; see `Chat`. */

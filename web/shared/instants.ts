@@ -50,6 +50,21 @@ export const startOfDay = (date: string, zone: string): string =>
 export const offsetAt = (instant: string, zone: string): string =>
   Temporal.Instant.from(instant).toZonedDateTimeISO(zone).offset;
 
+const OFFSET_MAX_MINUTES = 99 * 60;
+
+/**
+ * The distance, e.g. `-46:00`, at which the device's clock shows the place's time: that of the
+ * zone, and what the device's clock is wrong by.
+ */
+export function clockOffset(zone: string): string {
+  const zoned = Temporal.Instant.from(now()).toZonedDateTimeISO(zone);
+  const wrongMs = clock() - Date.now();
+  const minutes = Math.round(zoned.offsetNanoseconds / 6e10 + wrongMs / 60_000);
+  const most = Math.min(Math.abs(minutes), OFFSET_MAX_MINUTES);
+  const digits = (value: number): string => String(value).padStart(2, "0");
+  return `${minutes < 0 ? "-" : "+"}${digits(Math.floor(most / 60))}:${digits(most % 60)}`;
+}
+
 export const plusMinutes = (instant: string, minutes: number): string =>
   Temporal.Instant.from(instant).add({ minutes }).toString();
 

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { closedOn, doubts, openOn, shownTimes, spread } from "../desk/open";
+import { closedOn, doubts, openOn, shownTimes, spread } from "../dentist/open";
 import type { Appointment, Availability } from "../sdk/index";
 import { slot } from "./support";
 

@@ -223,6 +223,9 @@ export const de: Strings = {
   view: "Ansicht",
   "view.day": "Tag",
   "view.week": "Woche",
+  "view.three": "3 Tage",
+  "three.earlier": "Tage davor",
+  "three.later": "Tage danach",
   "new": "Neuer Termin",
   "new.start": "Beginn (Uhrzeit von {zone})",
   "new.patient": "Patientin oder Patient",
@@ -348,6 +351,16 @@ export const de: Strings = {
   "hours.review": "Prüfen und speichern",
   "hours.review.title": "Die neuen Zeiten speichern?",
   "hours.review.none": "Kein Termin liegt außerhalb der neuen Zeiten.",
+  "hours.review.before":
+    "{n} Termin liegt schon jetzt außerhalb der Zeiten:|{n} Termine liegen schon jetzt außerhalb der Zeiten:",
+  "hours.timeZone": "Zeitzone",
+  "off.title": "Abwesend",
+  "off.hint": "Urlaub in einem Zeitraum. An diesen Tagen kann nichts gebucht werden.",
+  "off.from": "Erster Tag",
+  "off.to": "Letzter Tag",
+  "off.add": "Hinzufügen",
+  "off.end": "Entfernen",
+  "off.remove": "Abwesenheit entfernen: {day}",
   "hours.review.some":
     "{n} Termin liegt außerhalb der neuen Zeiten:|{n} Termine liegen außerhalb der neuen Zeiten:",
   "hours.review.stay":

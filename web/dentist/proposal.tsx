@@ -7,8 +7,8 @@ import { t } from "../shared/i18n";
 import { Icon } from "../shared/icons";
 import { offerUndo } from "../shared/undo";
 import { clock, day, minutesBetween, plusMinutes } from "../shared/zones";
+import type { Place, Visits } from "./clinic";
 import type { Doubt } from "./open";
-import { nameOf, type Place, type World } from "./world";
 
 export interface Proposal {
   row: Appointment;
@@ -16,12 +16,15 @@ export interface Proposal {
 }
 
 export function ProposalBar({
-  world,
+  clinic,
+  dentist,
   proposal,
   against,
   onClose,
 }: {
-  world: World;
+  clinic: Visits;
+  /** The name of the one at whose calendar the visit would be. */
+  dentist: string;
   proposal: Proposal;
   against: readonly Doubt[];
   onClose: () => void;
@@ -33,22 +36,22 @@ export function ProposalBar({
   const overbook = against.includes("taken");
   const accept = (): void =>
     void run(async () => {
-      await move(world, row, place, overbook);
+      await move(clinic, row, place, overbook);
       onClose();
-      const name = world.people.name(row.patient_id, row.patient.name);
+      const name = clinic.people.name(row.patient_id, row.patient.name);
       const back = { dentistId: row.dentist_id, start: row.start };
-      offerUndo(t("undo.moved", { name, time: clock(place.start, world.zone) }), () =>
-        move(world, { ...row, ...changeOf(row, place) }, back, row.overbooked),
+      offerUndo(t("undo.moved", { name, time: clock(place.start, clinic.zone) }), () =>
+        move(clinic, { ...row, ...changeOf(row, place) }, back, row.overbooked),
       );
     });
   return (
     <div class="proposal card" role="group" aria-label={t("move.propose")}>
       <p role="status">
         {t("move.question", {
-          name: world.people.name(row.patient_id, row.patient.name),
-          day: day(place.start, world.zone),
-          time: clock(place.start, world.zone),
-          dentist: nameOf(world, place.dentistId),
+          name: clinic.people.name(row.patient_id, row.patient.name),
+          day: day(place.start, clinic.zone),
+          time: clock(place.start, clinic.zone),
+          dentist,
         })}
       </p>
       {against.length > 0 && (
@@ -84,7 +87,7 @@ const changeOf = (row: Appointment, { start, dentistId }: Place) => ({
 });
 
 function move(
-  { list }: World,
+  { list }: Visits,
   row: Appointment,
   place: Place,
   overbook: boolean,

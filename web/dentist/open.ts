@@ -1,8 +1,8 @@
-/** When dentists work, as the desk draws it: wall times of the practice. Pure. */
+/** When dentists work, as calendars draw it: wall times of a place. Pure. */
 
-import { gapsOf, windowsOn } from "../dentist/hours-model";
 import type { Appointment, Availability, Closure, Interval, Slot, Window } from "../sdk/index";
 import { earlier, instantOf, later, plusDays, startOfDay, wallTime } from "../shared/instants";
+import { gapsOf, windowsOn } from "./hours-model";
 
 /** The open intervals of a dentist on a date of the practice, as instants, in order. */
 export function openOn(
@@ -96,7 +96,7 @@ export function spread(slots: readonly Slot[], count: number, zone: string): Slo
   );
 }
 
-const OCCUPYING: ReadonlySet<Appointment["status"]> = new Set([
+export const OCCUPYING: ReadonlySet<Appointment["status"]> = new Set([
   "held",
   "confirmed",
   "arrived",
