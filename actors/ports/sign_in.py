@@ -105,6 +105,14 @@ class AccountStore(Protocol):
         ...
 
 
+@value
+class InvitationPage:
+    invitations: Sequence[Invitation]
+    total: int
+    next_after: tuple[datetime, InvitationId] | None
+    """The last of them, if more follow."""
+
+
 class InvitationStore(Protocol):
     """Writes are audited. Raises CommitFailure."""
 
@@ -121,7 +129,14 @@ class InvitationStore(Protocol):
         """
         ...
 
-    async def visible(self, by: Principal, now: datetime) -> Sequence[Invitation]:
+    async def visible(
+        self,
+        by: Principal,
+        now: datetime,
+        *,
+        limit: int,
+        after: tuple[datetime, InvitationId] | None,
+    ) -> InvitationPage:
         """The open ones that the caller may see, the newest first."""
         ...
 

@@ -1,7 +1,7 @@
 """Invitations: the front desk invites patients of its practice, an admin everybody else."""
 
 import secrets
-from collections.abc import Sequence
+from datetime import datetime
 from typing import Protocol
 
 from actors.domain.ids import PatientId, ProfileId
@@ -33,7 +33,7 @@ from actors.domain.sign_in import (
 from actors.domain.values import value
 from actors.ports.clock import Clock, NewId
 from actors.ports.commits import CommitFailure
-from actors.ports.sign_in import InvitationStore
+from actors.ports.sign_in import InvitationPage, InvitationStore
 from actors.services.caller import Caller
 from actors.services.directory import Directory
 from actors.services.mail_codes import Allowance
@@ -107,12 +107,14 @@ class Invitations:
             raise Unavailable from error
         return invitation, secret_text(token)
 
-    async def page(self, caller: Caller) -> Sequence[Invitation]:
+    async def page(
+        self, caller: Caller, *, limit: int, after: tuple[datetime, InvitationId] | None
+    ) -> InvitationPage:
         """The open ones: of the front desk's practice, or all for an admin."""
         by = caller.principal
         if by.role not in (Role.ADMIN, Role.STAFF):
             raise Forbidden
-        return await self._store.visible(by, self._clock.now())
+        return await self._store.visible(by, self._clock.now(), limit=limit, after=after)
 
     async def revoke(self, caller: Caller, invitation_id: InvitationId) -> None:
         """End an open invitation. Raises NotFound for one that is over, or of others."""

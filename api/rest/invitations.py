@@ -7,10 +7,12 @@ from aiohttp import web
 from actors.domain.sign_in import InvitationId
 from actors.services.invitations import invitation_url
 from actors.services.requests import NewInvitation
+from api.cursors import after_start
 from api.deps import DEPS
-from api.rest.responses import Resource, json_response
+from api.rest.responses import json_response, list_page
 from api.rest.route import Call, Result, Route, Routes
-from api.schemas.invitations import CREATE_INVITATION, invitations_json, new_invitation_json
+from api.schemas.invitations import CREATE_INVITATION, invitation_items, new_invitation_json
+from api.schemas.queries import PAGE, PageQuery
 
 _COLLECTION: Final = "/api/invitations"
 
@@ -20,10 +22,21 @@ _COLLECTION: Final = "/api/invitations"
     _COLLECTION,
     "The invitations that are open",
     description="Those of its practice for the front desk, all for an admin; the newest first.",
-    response="Invitations",
+    response="InvitationPage",
+    query=PAGE,
 )
-async def page(call: Call[None, None]) -> Result:
-    return Resource(invitations_json(await call.services.invitations.page(call.caller)))
+async def page(call: Call[PageQuery, None]) -> Result:
+    query, after = call.query, None
+    if last := after_start(_COLLECTION, query):
+        after = last[0], InvitationId(last[1])
+    found = await call.services.invitations.page(call.caller, limit=query.limit, after=after)
+    return list_page(
+        _COLLECTION,
+        query,
+        invitation_items(found.invitations),
+        last=found.next_after,
+        total=found.total,
+    )
 
 
 @Route(

@@ -54,8 +54,8 @@ CREATE_INVITATION: Final = CreateInvitationSchema()
 _INVITATION: Final = InvitationSchema()
 
 
-def invitations_json(found: Sequence[Invitation]) -> bytes:
-    return orjson.dumps({"data": list(map(_dumped, found))})
+def invitation_items(found: Sequence[Invitation]) -> Sequence[dict[str, object]]:
+    return list(map(_dumped, found))
 
 
 def new_invitation_json(invitation: Invitation, url: str) -> bytes:

@@ -167,7 +167,7 @@ FORMS: Final[Mapping[str, Form]] = {
     "MessagePage": _page(ref("Message")),
     "WebhookPage": _page(ref("Webhook")),
     "Passkeys": _object(data=_list(ref("Passkey"))),
-    "Invitations": _object(data=_list(ref("Invitation"))),
+    "InvitationPage": _page(ref("Invitation")),
     "Sessions": _object(data=_list(ref("Session"))),
     "Consents": _object(data=_list(ref("Consent")), assumed={"type": "boolean"}),
     "PracticePage": _page(ref("Practice")),

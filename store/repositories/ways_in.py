@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import and_, func, select, tuple_
 
 from actors.domain.contact import email_key
 from actors.domain.issuers import HUB, HUB_SUBJECT_PREFIX
@@ -22,7 +22,7 @@ from actors.domain.sign_in import (
     Passkey,
     SessionId,
 )
-from actors.ports.sign_in import Acceptance, Removal
+from actors.ports.sign_in import Acceptance, InvitationPage, Removal
 from store.commit import mail_code_commit
 from store.commit import way_in_commit as commit
 from store.sql.codec import ACCOUNT, CEREMONY, INVITATION, PASSKEY, PROFILE, PROVIDER_SIGN_IN
@@ -52,12 +52,30 @@ class InvitationRepository:
         plan = commit.inviting(by, request_id, invitation, message, self._sql)
         await self._writer.run(single_job(plan))
 
-    async def visible(self, by: Principal, now: datetime) -> Sequence[Invitation]:
-        is_open = (_n.ended_at.is_(None), _n.expires_at > now)
-        query = select(*INVITATION.columns).where(*is_open)
+    async def visible(
+        self,
+        by: Principal,
+        now: datetime,
+        *,
+        limit: int,
+        after: tuple[datetime, InvitationId] | None,
+    ) -> InvitationPage:
+        is_open = and_(_n.ended_at.is_(None), _n.expires_at > now)
+        newest = select(*INVITATION.columns).where(is_open)
+        newest = newest.order_by(_n.created_at.desc(), _n.id.desc()).limit(limit + 1)
+        if after:
+            newest = newest.where(tuple_(_n.created_at, _n.id) < after)
+        counting = select(func.count(_n.id)).where(is_open)
         async with self._readers.caller(by) as connection:
-            found = await connection.execute(query.order_by(_n.created_at.desc(), _n.id.desc()))
-            return [INVITATION.read(row) for row in found]
+            found = [INVITATION.read(row) for row in await connection.execute(newest)]
+            total = int((await connection.execute(counting)).scalar_one())
+        rows = found[:limit]
+        more = len(found) > limit
+        return InvitationPage(
+            invitations=rows,
+            total=total,
+            next_after=(rows[-1].created_at, rows[-1].id) if more else None,
+        )
 
     async def revoke(
         self, by: Principal, request_id: str, invitation_id: InvitationId, now: datetime

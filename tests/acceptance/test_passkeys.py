@@ -109,12 +109,30 @@ async def test_a_replaced_or_revoked_invitation_is_refused(world: SignInWorld) -
     assert (await world.browser().post(OPTIONS, {"invitation": first})).status == 401
     (shown,) = (await desk.get("/api/invitations")).body["data"]
     assert "url" not in shown
-    assert (await clinic.api(clinic.staff[1]).get("/api/invitations")).body == {"data": []}
+    elsewhere = (await clinic.api(clinic.staff[1]).get("/api/invitations")).body
+    assert (elsewhere["data"], elsewhere["pagination"]["total"]) == ([], 0)
     path = f"/api/invitations/{shown['id']}"
     assert (await clinic.api(clinic.staff[1]).delete(path)).status == 404
     assert (await desk.delete(path)).status == 204
     assert (await desk.delete(path)).status == 404
     assert (await world.browser().post(OPTIONS, {"invitation": second})).status == 401
+
+
+async def test_open_invitations_are_listed_in_pages(world: SignInWorld) -> None:
+    admin, names = world.clinic.admin, [f"Admin {n}" for n in range(5)]
+    for name in names:
+        await admin.post("/api/invitations", {"name": name})
+    found, cursor = [], None
+    while True:
+        query = {"limit": 2, **({"cursor": cursor} if cursor else {})}
+        page = (await admin.get("/api/invitations", **query)).body
+        assert len(page["data"]) <= 2
+        assert page["pagination"]["total"] == 5
+        found += [each["name"] for each in page["data"]]
+        if (cursor := page["pagination"]["next_cursor"]) is None:
+            break
+    assert found == names[::-1]
+    assert (await admin.get("/api/invitations", cursor="x")).status == 400
 
 
 async def test_a_new_invitation_ends_the_lost_passkey(world: SignInWorld) -> None:

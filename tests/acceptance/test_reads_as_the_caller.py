@@ -106,6 +106,7 @@ async def test_r5_5_every_route_reads_with_the_rights_of_its_caller(
             (as_pat, "/api/appointment-types", {}),
             (as_ann, "/api/changes", {"channel": channel, "since": "0.0"}),
             (as_pat, "/api/consents", {}),
+            (as_pat, "/api/passkeys", {}),
             (as_pat, "/api/sessions", {}),
             (as_admin, "/api/invitations", {}),
             (as_admin, "/api/webhooks", {}),
