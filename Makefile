@@ -17,7 +17,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run cluster test test-long simulate web screenshots check format lock bench bench-booking bench-cluster bench-fanout power-cuts clean
+.PHONY: help run cluster test test-long simulate web screenshots check format lock bench bench-booking bench-cluster bench-fanout power-cuts histories clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|' 2>/dev/null \
@@ -45,6 +45,9 @@ simulate: $(VENV)/.installed-dev ## whole clusters in simulated time, from seeds
 
 power-cuts: $(VENV)/.installed-dev ## power cuts at every synchronisation of a busy run on SQLite: 5,000 images
 	$(BIN)/python -m pytest -m 'long or not long' tests/faults/test_power_cuts.py $(ARGS)
+
+histories: $(VENV)/.installed-dev ## histories of real hubs with faults, judged by two checkers (40 runs of each fault)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'long or not long' tests/histories $(ARGS)
 
 web: $(BUILT) ## build the screens of web/ into the package; run and test do that, too
 

@@ -136,9 +136,9 @@ class NodeNetworks:
 
 @asynccontextmanager
 async def fleet_with_networks(
-    template: Template, folder: Path, valkey: ValkeyServer
+    template: Template, folder: Path, valkey: ValkeyServer, **all_of_them: str
 ) -> AsyncIterator[tuple[Fleet, list[NodeNetworks]]]:
-    """Three hubs; the networks of each can fail independently."""
+    """Three hubs; the networks of each can fail independently. ``all_of_them``: settings."""
     async with AsyncExitStack() as stack:
         networks, settings = [], []
         server = postgres_server()
@@ -152,6 +152,7 @@ async def fleet_with_networks(
             networks.append(node)
             settings.append(
                 {
+                    **all_of_them,
                     "CHAIRSIDE_REDIS_URL": f"redis://127.0.0.1:{node.redis.port}/0",
                     "CHAIRSIDE_CLUSTER_PORT": str(port),
                     "CHAIRSIDE_CLUSTER_ADVERTISE": node.nodes.url,
