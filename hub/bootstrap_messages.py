@@ -33,6 +33,7 @@ async def open_messages(base: Base) -> AsyncIterator[MessageSender | None]:
             config.mail.sender,
             config.practice.region,
             config.server.public_url,
+            config.mail.by_practice,
         ),
         mail=_mail(base),
         texts=TwilioTransport(config.sms) if config.sms.is_set else None,

@@ -167,6 +167,8 @@ class MailContent:
     """Of the header: the same at every attempt."""
     to: str = field(repr=False)
     sender_name: str
+    sender: str | None = None
+    """The address that it comes from; ``None``: that of the hub."""
     reply_to: str | None
     subject: str
     text: str = field(repr=False)

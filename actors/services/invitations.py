@@ -177,6 +177,7 @@ class Invitations:
             id=MessageId(invitation.id),
             kind=MessageKind.INVITATION,
             channel=MessageChannel.EMAIL,
+            practice_id=place,
             address=address,
             content=self._mail.letter(token, name, invited.language),
             created_at=invitation.created_at,

@@ -1,14 +1,16 @@
 """Composes messages: the words of the patient's language, the times of the practice."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from actors.domain.contact import mobile_number
+from actors.domain.ids import PracticeId
 from actors.domain.message import REMINDERS, Message, MessageError, MessageKind
 from actors.ports.messages import MailContent, NotAccepted, TextContent, VisitDetails
 from hub.messages.calendar_file import VisitCalendars, calendar_method
@@ -22,11 +24,18 @@ class Letters:
     """Composes mails from templates. What people entered is data, never part of a template."""
 
     def __init__(
-        self, settings: MessageSettings, sender: str, region: str = "", public_url: str = ""
+        self,
+        settings: MessageSettings,
+        sender: str,
+        region: str = "",
+        public_url: str = "",
+        senders: Mapping[PracticeId, str] = MappingProxyType({}),
     ) -> None:
         """``sender`` is the address that mails come from, ``region`` the country of telephone
         numbers without a country code, where the practice has none. ``public_url``: where links
-        to visits lead, if there are any."""
+        to visits lead, if there are any. ``senders``: addresses of practices that have their
+        own."""
+        self._senders = senders
         self._settings, self._sender, self._region = settings, sender, region
         self._public_url = public_url if settings.visit_links else ""
         self._calendars = VisitCalendars(settings)
@@ -74,13 +83,14 @@ class Letters:
             message_id=self._message_id(message),
             to=to,
             sender_name=name,
+            sender=self._sender_of(message),
             reply_to=reply_to,
             subject=subject,
             text=self._text.render(content),
             html=self._html.render(content),
             calendar=self._calendars.file(details, language=details.patient.language, attendee=to),
             calendar_method=calendar_method(details),
-            unsubscribe=(reply_to or self._sender) if is_reminder else None,
+            unsubscribe=(reply_to or self._sender_of(message)) if is_reminder else None,
         )
 
     def text_of_visit(
@@ -111,11 +121,16 @@ class Letters:
             message_id=self._message_id(message),
             to=message.address,
             sender_name=one_line(content["sender_name"]),
+            sender=self._sender_of(message),
             reply_to=None,
             subject=one_line(content["subject"]),
             text=content["text"],
             html=content["html"],
         )
+
+    def _sender_of(self, message: Message) -> str:
+        own = self._senders.get(message.practice_id) if message.practice_id else None
+        return own or self._sender
 
     def _link(self, token: str | None) -> str | None:
         """The token is in the fragment: browsers send it to no server, and in no Referer."""

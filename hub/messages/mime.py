@@ -13,9 +13,12 @@ _POLICY: Final = SMTP.clone(cte_type="7bit")
 
 
 def mime(mail: MailContent, *, sender: str, at: datetime) -> bytes:
-    """The mail from ``sender``, with a date; raises ValueError for a header with line breaks."""
+    """The mail, from ``sender`` unless it has one of its own, with a date.
+
+    Raises ValueError for a header with line breaks.
+    """
     message = EmailMessage(policy=_POLICY)
-    message["From"] = Address(mail.sender_name, addr_spec=sender)
+    message["From"] = Address(mail.sender_name, addr_spec=mail.sender or sender)
     message["To"] = Address(addr_spec=mail.to)
     if mail.reply_to:
         message["Reply-To"] = Address(mail.sender_name, addr_spec=mail.reply_to)

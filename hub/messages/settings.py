@@ -1,5 +1,6 @@
 """The settings of messages: sections ``[messages]``, ``[mail]`` and ``[sms]``."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Annotated, Final, Literal
@@ -9,6 +10,7 @@ from annotated_types import Ge, Le
 
 from actors.bounds import Count, NotNegative, Positive
 from actors.domain.contact import email_address, is_region
+from actors.domain.ids import PracticeId, parse_id
 from actors.domain.message import MessageChannel
 
 _LEAD_MIN: Final = timedelta(minutes=30)
@@ -74,6 +76,8 @@ class MailSettings:
     password: str = field(default="", repr=False)
     sender: str = ""
     """The address that mails come from; their name is that of the practice."""
+    senders: tuple[str, ...] = ()
+    """``PRACTICE=ADDRESS``: where the mails of a practice come from, in place of ``sender``."""
     timeout_s: Positive = 30.0
     connections: Annotated[int, Ge(1), Le(32)] = 2
     folder: str = ""
@@ -83,12 +87,27 @@ class MailSettings:
             raise ValueError("folder is in place of server: set only one of mail.server and folder")
         if (self.server or self.folder) and not email_address(self.sender):
             raise ValueError('sender must be an address such as "desk@practice.example"')
+        for each in self.senders:
+            practice, _, address = each.partition("=")
+            if not (parse_id(practice) and email_address(address) == address):
+                raise ValueError(
+                    'senders must be like "01976f2e-5b1a-7c3d-9e4f-0a1b2c3d4e5f='
+                    f'desk@practice.example", the id of a practice and an address, not "{each}"'
+                )
+        if len(self.by_practice) < len(self.senders):
+            raise ValueError("senders must have each practice once")
         if self.user and self.tls == "none":
             raise ValueError("tls must not be none with mail.user: the password could be read")
 
     @property
     def is_set(self) -> bool:
         return bool(self.server or self.folder)
+
+    @property
+    def by_practice(self) -> Mapping[PracticeId, str]:
+        """The addresses of ``senders``."""
+        pairs = (each.partition("=") for each in self.senders)
+        return {PracticeId(practice.lower()): address for practice, _, address in pairs}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

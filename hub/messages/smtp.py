@@ -42,7 +42,7 @@ class SmtpTransport:
             raise NotAccepted(MessageError.MAILBOX_UNKNOWN, for_good=True)
         content = mime(mail, sender=self._settings.sender, at=self._clock.now())
         async with self._free:
-            client = await self._begun()
+            client = await self._begun(mail.sender or self._settings.sender)
             try:
                 await self._rest(client, to, content)
             except BaseException:
@@ -55,7 +55,7 @@ class SmtpTransport:
             kept.client.close()
         self._kept.clear()
 
-    async def _begun(self) -> aiosmtplib.SMTP:
+    async def _begun(self, sender: str) -> aiosmtplib.SMTP:
         """A connection on which the sender was accepted.
 
         A connection that the server has closed meanwhile is replaced: nothing was sent on it.
@@ -64,7 +64,7 @@ class SmtpTransport:
             kept = self._kept.pop()
             if self._clock.monotonic() - kept.used_s < _IDLE_S:
                 try:
-                    await kept.client.mail(self._settings.sender)
+                    await kept.client.mail(sender)
                 except (aiosmtplib.SMTPException, OSError):
                     kept.client.close()
                     continue
@@ -72,7 +72,7 @@ class SmtpTransport:
             kept.client.close()
         client = await self._connected()
         try:
-            await client.mail(self._settings.sender)
+            await client.mail(sender)
         except (aiosmtplib.SMTPException, OSError) as error:
             client.close()
             raise _not_sent(error) from error

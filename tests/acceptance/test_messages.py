@@ -11,7 +11,8 @@ from tests.acceptance.conftest import OpenClinic
 from tests.support.clinic import Clinic
 from tests.support.database import rows
 from tests.support.eventually import eventually
-from tests.support.mail_server import ENABLED, MailServer, mail_server
+from tests.support.mail_server import ENABLED, SENDER, MailServer, mail_server
+from tests.support.running import Template
 from tests.support.text_provider import text_provider
 
 MAIL_OF = "patient-{}@example.org"
@@ -146,6 +147,23 @@ async def test_more_than_the_daily_limit_is_not_sent(
         await states(clinic, "sent", "sent", "failed")
         assert stored(clinic)[2][2] == "daily_limit"
         assert len(mails.mails) == 2
+
+
+async def test_each_practice_has_its_limit_and_its_sender(
+    open_clinic: OpenClinic, mails: MailServer, template: Template
+) -> None:
+    limited, own = replace(ENABLED, per_practice_per_day=2), "first@practice.example"
+    senders = (f"{template.people.practices[0]}={own}",)
+    async with open_clinic(messages=limited, mail=mails.settings(senders=senders)) as clinic:
+        for number, clock in enumerate(("09:00", "10:00", "11:00")):
+            await clinic.book(clinic.patients[number], clock)
+            await states(clinic, *("sent", "sent", "failed")[: number + 1])
+        assert stored(clinic)[2][2] == "daily_limit"
+        await clinic.book(clinic.patients[3], "09:00", dentist=clinic.dentists[2])
+        await states(clinic, "sent", "sent", "failed", "sent")
+        froms = [str(mail.content["From"]) for mail in mails.mails]
+        assert froms == [f"First practice <{own}>"] * 2 + [f"Second practice <{SENDER}>"]
+        assert mails.senders == [own, own, SENDER], "of the envelopes"
 
 
 async def test_who_refuses_messages_gets_none(mailing: Clinic, mails: MailServer) -> None:

@@ -59,6 +59,8 @@ class MailServer:
     attempts: Counter[str] = field(default_factory=Counter)
     """Of recipients, refused ones included."""
 
+    senders: list[str | None] = field(default_factory=list)
+    """Of the envelopes of accepted mails."""
     protocols: list[SMTP] = field(default_factory=list)
 
     @property
@@ -92,6 +94,7 @@ class MailServer:
         assert isinstance(envelope.content, bytes)
         content = BytesParser(policy=policy.default).parsebytes(envelope.content)
         assert isinstance(content, EmailMessage)
+        self.senders.append(envelope.mail_from)
         self.mails += [ReceivedMail(to=to, content=content) for to in envelope.rcpt_tos]
         if self.cuts:
             self.cuts -= 1

@@ -234,9 +234,18 @@ def test_a_mail_carries_the_file_twice() -> None:
         ({"server": "mail.example", "sender": "nobody"}, "sender"),
         ({"server": "mail.example", "sender": SENDER, "folder": "mails"}, "folder"),
         ({"server": "m", "sender": SENDER, "user": "u", "tls": "none"}, "tls"),
+        *(
+            ({"server": "m", "sender": SENDER, "senders": senders}, "senders")
+            for senders in (
+                (f"practice={SENDER}",),
+                (f"{PRACTICE.id}=nobody",),
+                (f"{PRACTICE.id}=a@b.example\nBcc: eve@example.org",),
+                (f"{PRACTICE.id}={SENDER}", f"{PRACTICE.id.upper()}=a@b.example"),
+            )
+        ),
     ],
 )
-def test_settings_that_do_not_go_together(settings: dict[str, str], name: str) -> None:
+def test_settings_that_do_not_go_together(settings: dict[str, object], name: str) -> None:
     with pytest.raises(ValueError, match=f"^{name} "):
         MailSettings(**settings)  # type: ignore[arg-type]  # texts of a test
 
