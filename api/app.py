@@ -14,7 +14,7 @@ from api.plain_pages import front_door
 from api.rest import health
 from api.rest.chat.chat import CHAT_DEPS, ChatDeps
 from api.rest.headers import content_tag, not_modified
-from api.rest.pages import BUILT, page_routes, sign_in_page, visit_page
+from api.rest.pages import BUILT, page_routes, sign_in_pages, visit_page
 from api.rest.responses import json_response
 from api.rest.route_table import ROUTES
 from api.sign_in.deps import SIGN_IN, SignInDeps
@@ -59,7 +59,7 @@ def create_app(
     app.router.add_get("/metrics", health.metrics)
     if sign_in:
         app[SIGN_IN] = sign_in
-        app.router.add_routes((sign_in_page(), *sign_in_routes(), *openid_routes()))
+        app.router.add_routes((*sign_in_pages(), *sign_in_routes(), *openid_routes()))
     else:
         app.router.add_routes(closed_routes())
     if visits:

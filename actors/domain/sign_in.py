@@ -170,6 +170,8 @@ class Begun:
     """Whose passkey is to be made; ``None``: a passkey is to be used."""
     name: str = ""
     """As the authenticator shows it."""
+    known: tuple[str, ...] = ()
+    """Ids of the account's passkeys: an authenticator that has one makes no second."""
 
 
 @value

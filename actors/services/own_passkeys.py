@@ -74,6 +74,7 @@ class OwnPasskeys:
             challenge=challenge,
             account_id=account,
             name=await self._name(caller),
+            known=tuple(each.id for each in await self.page(caller)),
         )
         ceremony = Ceremony(
             handle_hash=hashed(cookie),

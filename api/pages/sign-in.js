@@ -75,7 +75,7 @@ const text = TEXTS[language];
 
 /** Where people go; an address in a link leads nowhere else. */
 const PLACES = { patient: "/patient", dentist: "/dentist", staff: "/desk", admin: "/status" };
-const ALLOWED = new Set(["/patient", "/dentist", "/desk", "/status", "/chat"]);
+const ALLOWED = new Set(["/patient", "/dentist", "/desk", "/status", "/chat", "/passkeys"]);
 
 const isAgain = new URLSearchParams(location.search).has("again");
 const button = document.getElementById("passkey");

@@ -73,9 +73,10 @@ def page_routes(built: Path, frame_origins: Sequence[str]) -> Iterator[web.Route
     yield web.get("/pages/{file}", _folder(_PAGES))
 
 
-def sign_in_page() -> web.RouteDef:
-    """Where people sign in at the hub itself."""
-    return web.get("/sign-in", _page(_PAGES / "sign-in.html", PAGE_POLICY))
+def sign_in_pages() -> Iterator[web.RouteDef]:
+    """Where people sign in at the hub itself, and manage their passkeys."""
+    yield web.get("/sign-in", _page(_PAGES / "sign-in.html", PAGE_POLICY))
+    yield web.get("/passkeys", _page(_PAGES / "passkeys.html", PAGE_POLICY))
 
 
 def visit_page() -> web.RouteDef:

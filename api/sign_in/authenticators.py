@@ -11,9 +11,10 @@ from webauthn import (
     verify_authentication_response,
     verify_registration_response,
 )
-from webauthn.helpers import bytes_to_base64url
+from webauthn.helpers import base64url_to_bytes, bytes_to_base64url
 from webauthn.helpers.structs import (
     AuthenticatorSelectionCriteria,
+    PublicKeyCredentialDescriptor,
     ResidentKeyRequirement,
     UserVerificationRequirement,
 )
@@ -56,6 +57,9 @@ class WebAuthn:
             user_name=begun.name,
             user_display_name=begun.name,
             challenge=begun.challenge,
+            exclude_credentials=[
+                PublicKeyCredentialDescriptor(id=base64url_to_bytes(each)) for each in begun.known
+            ],
             authenticator_selection=AuthenticatorSelectionCriteria(
                 resident_key=ResidentKeyRequirement.REQUIRED,
                 user_verification=UserVerificationRequirement.REQUIRED,

@@ -45,7 +45,7 @@ _PLACES: Final[Mapping[Role, str]] = {
     Role.ADMIN: "/status",
 }
 """Where people go."""
-_PAGES: Final = frozenset({*_PLACES.values(), "/chat"})
+_PAGES: Final = frozenset({*_PLACES.values(), "/chat", "/passkeys"})
 
 
 def openid_routes() -> Iterator[web.RouteDef]:

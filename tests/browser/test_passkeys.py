@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest_asyncio
-from playwright.async_api import Page, expect
+from playwright.async_api import CDPSession, Page, expect
 
 from api.http.settings import ServerSettings
 from tests.browser.windows import Windows
@@ -22,9 +23,18 @@ async def world(template: Template, tmp_path: Path) -> AsyncIterator[SignInWorld
         yield world
 
 
-async def with_authenticator(page: Page) -> None:
-    """A device that verifies its user, as a fingerprint reader does."""
-    session = await page.context.new_cdp_session(page)
+@dataclass(frozen=True)
+class Device:
+    session: CDPSession
+    id: str
+
+
+async def with_authenticator(page: Page, lost: Device | None = None) -> Device:
+    """A device that verifies its user, as a fingerprint reader does; ``lost`` is one before it."""
+    session = lost.session if lost else await page.context.new_cdp_session(page)
+    if lost:
+        gone = {"authenticatorId": lost.id}
+        await session.send("WebAuthn.removeVirtualAuthenticator", gone)
     await session.send("WebAuthn.enable")
     options = {
         "protocol": "ctap2",
@@ -34,7 +44,8 @@ async def with_authenticator(page: Page) -> None:
         "isUserVerified": True,
         "automaticPresenceSimulation": True,
     }
-    await session.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+    made = await session.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+    return Device(session=session, id=made["authenticatorId"])
 
 
 async def invited(world: SignInWorld) -> str:
@@ -103,3 +114,27 @@ async def test_a_used_invitation_is_explained(world: SignInWorld, windows: Windo
     await with_authenticator(page)
     await page.get_by_role("button", name="Create a passkey").click()
     await expect(page.get_by_role("alert")).to_contain_text("has been used or has ended")
+
+
+async def test_a_lost_device_is_replaced_by_another(world: SignInWorld, windows: Windows) -> None:
+    page = await windows.open(await invited(world))
+    first = await with_authenticator(page)
+    await page.get_by_role("button", name="Create a passkey").click()
+    await expect(page.locator(".ec-time-grid")).to_be_visible()
+    await page.reload()  # the page still knows where its person has signed in
+    await page.get_by_role("link", name="Passkeys").click()
+    await expect(page.get_by_role("listitem")).to_have_count(1)
+    page.on("dialog", lambda dialog: dialog.accept())
+    await page.get_by_role("button", name="Remove").click()
+    await expect(page.get_by_role("alert")).to_contain_text("only way in")
+    await page.get_by_role("button", name="Add a passkey").click()
+    await expect(page.get_by_role("alert")).to_contain_text("may have one already")
+    await with_authenticator(page, lost=first)
+    await page.get_by_role("button", name="Add a passkey").click()
+    await expect(page.get_by_role("listitem")).to_have_count(2)
+    await page.get_by_role("listitem").first.get_by_role("button", name="Remove").click()
+    await expect(page.get_by_role("listitem")).to_have_count(1)
+    await page.goto(page.url.replace("/passkeys", "/dentist"))
+    await page.get_by_role("button", name="Sign out").click()
+    await page.get_by_role("button", name="Sign in with a passkey").click()
+    await expect(page.locator(".ec-time-grid")).to_be_visible()

@@ -46,6 +46,7 @@ export class Session {
     this.#linked = takeFromAddress();
     const isWaiting = this.#linked !== null && kept !== null && hasExpired(kept);
     this.#current = isWaiting ? null : kept;
+    this.#isOfHub = claimsOf(kept ?? "").iss === location.origin;
     this.token = new Observable(this.#current);
     addEventListener("hashchange", () => {
       const token = takeFromAddress(); // never stays there, whether it is used or not
@@ -61,6 +62,11 @@ export class Session {
 
   get #isSignedIn(): boolean {
     return this.#current !== null && !this.#refused;
+  }
+
+  /** Whether the user signed in at the hub itself. */
+  get isOfHub(): boolean {
+    return this.#isOfHub;
   }
 
   /** Requests a token from the host page or the hub; without one, the user enters it. */

@@ -165,6 +165,7 @@ export function Head({
         >
           <Icon name="theme" />
         </button>
+        {session?.isOfHub && <a href="/passkeys">{t("passkeys")}</a>}
         {session && (
           <button type="button" class="quiet" onClick={() => void session.leave()}>
             {t("signout")}

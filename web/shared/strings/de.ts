@@ -26,6 +26,7 @@ export const de: Strings = {
   "again.text":
     "Ihre Anmeldung ist beendet. Was Sie eingegeben haben, bleibt hier stehen, während Sie sich in einem anderen Fenster anmelden.",
   "again.go": "Neu anmelden",
+  passkeys: "Passkeys",
   "signin.title": "Anmelden",
   "signin.how":
     "Öffnen Sie diese Seite aus der Anwendung Ihrer Praxis, sie meldet Sie an. Zum " +

@@ -24,6 +24,7 @@ export const en = {
   "again.text":
     "Your sign-in has ended. What you have typed stays here while you sign in in another window.",
   "again.go": "Sign in again",
+  passkeys: "Passkeys",
   "signin.title": "Sign in",
   "signin.how":
     "Open this page from your practice’s application, which signs you in. For development, " +
