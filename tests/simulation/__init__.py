@@ -22,7 +22,8 @@ What is simulated, and where:
 
 What happens in a run is drawn from its seed before it begins (``plan.py``): commands
 (``workload.py``) and faults (``faults.py``). The invariants are in ``auditor.py``, and one run is
-:func:`tests.simulation.world.simulate`.
+:func:`tests.simulation.world.simulate`. ``ablations.py`` switches off one safeguard of the hub at a
+time, and names a seed that notices.
 
 Not simulated: the wire protocols, two transactions of PostgreSQL that interleave between their
 statements, and the senders of webhooks and messages.

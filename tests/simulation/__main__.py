@@ -4,6 +4,7 @@ import argparse
 import sys
 import time
 
+from tests.simulation.ablations import table
 from tests.simulation.clinic import clinic
 from tests.simulation.story import shrunk, told
 from tests.simulation.world import simulate
@@ -16,8 +17,11 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=100, help="how many")
     parser.add_argument("--first", type=int, default=0, help="the first of them")
     parser.add_argument("--seed", help="replay this one, and print what happens")
+    parser.add_argument("--ablations", action="store_true", help="print the table of ablations")
     given = parser.parse_args()
     clinic()
+    if given.ablations:
+        return table(given.seeds)
     if given.seed is not None:
         return _replay(given.seed)
     return _search(given.first, given.seeds)

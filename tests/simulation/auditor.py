@@ -242,12 +242,16 @@ class Auditor:
         before = session.written.get(channel)
         if before is None:
             self.fail(IN_ORDER, f"{session.screen.name}: {channel} {offset} before the answer")
-        elif not (
-            offset == before.offset + 1
-            or (record.position > before and self.world.may_skip(session))
+        elif record.position <= before or not self._may_skip(
+            session, channel, range(before.offset + 1, offset)
         ):
             self.fail(IN_ORDER, f"{session.screen.name}: {channel} {offset} after {before}")
         self._check_right(session, record)
+
+    def _may_skip(self, session: "Session", channel: str, skipped: range) -> bool:
+        """An event whose broadcast failed for good is missing; the client is sent the position."""
+        process = session.process
+        return process.skips or all((channel, each) in process.failed for each in skipped)
 
     def answered(self, session: "Session", changes: ChannelChanges) -> None:
         """A catch-up is answered."""

@@ -56,7 +56,6 @@ async def strike(world: "World", fault: Fault) -> None:
             process.unwritable = True
             await asyncio.sleep(fault.for_s)
             process.unwritable = False
-            process.unwritable_until_s = world.loop.time()
         case "lose_entries":
             world.redis.losing = 0.5
             await asyncio.sleep(fault.for_s)

@@ -13,7 +13,7 @@ from actors.calendar.settings import ReservationSettings
 from actors.domain.channels import HUB_STATUS
 from actors.domain.refusals import CalendarBusy, Unavailable
 from actors.ports.commits import CommitFailure, OutcomeUnknown, StoreUnavailable
-from actors.ports.events import EventRecord
+from actors.ports.events import Delivery, EventRecord
 from actors.relay.committed_events import CommittedEvents
 from actors.services.services import Services
 from api.auth import AuthSettings
@@ -125,7 +125,10 @@ class Process:
         self.deferred: list[asyncio.Handle] = []
         self.unwritable = False
         """Whether connections of clients take nothing now."""
-        self.unwritable_until_s = 0.0
+        self.failed: set[tuple[str, int]] = set()
+        """Channels and offsets of the events whose broadcast has failed for good."""
+        self.skips = False
+        """Whether the relay has gone on without events that it could not read."""
         self.late_answers = 0.0
         """The share of transactions that arrive after this process has given them up."""
         self.dies_at_commit: str | None = None
@@ -190,9 +193,9 @@ class Process:
         readers = SimulatedReaders(around.database, self)
         stats = WriterContext(publisher=committed, clock=clock).stats
         store = store_over(writer, readers, commits, clock=clock, stats=stats)
-        base = Base(
-            config=CONFIG, clock=clock, new_id=around.new_id, metrics=Metrics(), store=store
-        )
+        metrics = Metrics()
+        metrics.delivered = self._delivered  # type: ignore[method-assign]  # of this process
+        base = Base(config=CONFIG, clock=clock, new_id=around.new_id, metrics=metrics, store=store)
         node: LocalNode | None = None
         if around.clustered:
             node = local_node(CONFIG.cluster, CONFIG.redis, store.calendars, clock)
@@ -207,6 +210,11 @@ class Process:
             self.services = build_services(core, cluster.router, cluster.connections)
         await core.relay.start(recovers=node is None)
         await stack.enter_async_context(running(*self._background(alarms)))
+
+    def _delivered(self, deliveries: Sequence[Delivery]) -> None:
+        self.failed |= {
+            (each.channel, each.position.offset) for each in deliveries if not each.sent
+        }
 
     def _writer(self, publisher: Any) -> SimulatedWriter:
         context = WriterContext(publisher=publisher, clock=self.clock)

@@ -9,7 +9,7 @@ import pytest
 from tests.simulation.world import simulate
 from tests.support.commandline import ROOT
 
-SEEDS = 40
+SEEDS = 28
 LONG_SEEDS = 1_000
 PARTS = 4
 """The seeds are divided among tests, which run at the same time."""

@@ -21,13 +21,13 @@ from tests.simulation import faults
 from tests.simulation.auditor import COMPLETE, GUARDED, Auditor, Violation
 from tests.simulation.clinic import BOT_CLAIMS, People, clinic
 from tests.simulation.database import MemoryDatabase
-from tests.simulation.loop import NotSimulated, SimulatedLoop
+from tests.simulation.loop import OWNER, NotSimulated, SimulatedLoop
 from tests.simulation.network import Network
 from tests.simulation.plan import BUSY_S, Plan, drawn
 from tests.simulation.process import Process, ProcessClock, connection_for
 from tests.simulation.redis import SimulatedRedis
 from tests.simulation.sandbox import sandbox
-from tests.simulation.screens import Screen, Session
+from tests.simulation.screens import Screen
 from tests.simulation.workload import Workload
 
 Patches = Callable[[], AbstractContextManager[object]]
@@ -54,7 +54,7 @@ class World:
         self.plan, self.loop = plan, loop
         self.random = Random(f"{plan.seed}/clients")
         self.people: People = clinic()[0]
-        self.database = _database()
+        self.database = memory_database()
         self.database.reset()
         self.network = Network(loop, Random(f"{plan.seed}/network"))
         self.redis = SimulatedRedis(loop, self.network)
@@ -142,15 +142,17 @@ class World:
         """The latest time of all clocks, in microseconds."""
         return _microseconds(max(clock.now() for clock in self.clocks.values())) or 0
 
+    def reported(self, level: str, event: str) -> None:
+        """A log line of the hub."""
+        owner = OWNER.get()
+        if event.startswith("relay_gap_skipped") and isinstance(owner, Process):
+            owner.skips = True
+        self.auditor.reported(level, event)
+
     # --- rights ---------------------------------------------------------------------------------
 
     def may_see(self, screen: Screen, channel: Channel) -> bool:
         return channel in _visible(screen.name)
-
-    def may_skip(self, session: Session) -> bool:
-        """A connection that could not be written to may miss events; it is sent the position."""
-        process = session.process
-        return process.unwritable_until_s > 0
 
     def may_connect(self, screen: str) -> bool:
         """Whether the person is active, and has not ended the consent to the chatbot."""
@@ -229,7 +231,7 @@ class World:
 
 
 @cache
-def _database() -> MemoryDatabase:
+def memory_database() -> MemoryDatabase:
     return MemoryDatabase(clinic()[1])
 
 
@@ -295,7 +297,7 @@ def simulate(
         trace(f"unhandled {context.get('message')} {context.get('exception')!r}")
 
     loop.set_exception_handler(unhandled)
-    with sandbox(plan.seed, world.auditor.reported), patches(), _redis(world), _no_collection():
+    with sandbox(plan.seed, world.reported), patches(), _redis(world), _no_collection():
         try:
             loop.run_until_complete(world.run())
         finally:

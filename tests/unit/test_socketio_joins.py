@@ -16,12 +16,12 @@ from actors.domain.principal import Principal, Role
 from actors.ports.events import Broadcaster, Delivery, EventRecord
 from actors.relay.relay import Relay
 from actors.relay.settings import RelayLimits, RelaySettings
-from actors.services.changes import Changes
+from actors.services.changes import Changes, ChannelChanges
 from actors.services.identity import Claims
 from api.realtime.rooms.broadcaster import RoomBroadcaster
 from api.realtime.rooms.fairness import TimeSlice
 from api.realtime.rooms.frames import Send, Sent
-from api.realtime.rooms.joins import Joins
+from api.realtime.rooms.joins import Joined, Joins
 from api.realtime.rooms.rooms import Rooms
 from api.realtime.rooms.subscribers import HELD_MAX
 from api.realtime.socketio.library import Client
@@ -245,6 +245,27 @@ async def test_a_failing_subscriber_does_not_affect_the_others() -> None:
     assert edge.sockets.offsets("broken") == [1, 2, 3]
     await edge.relay.stop()
     assert [mark.attempts for mark in edge.log.marks] == [3, 2, 2], "first all three together"
+
+
+def test_events_that_cannot_be_written_after_an_answer_hold_no_other_channel() -> None:
+    """A channel that stays held gets no event and no position any more."""
+
+    class Unwritable:
+        closed = False
+
+        def deliver(self, batch: object) -> None:
+            raise ConnectionError
+
+    rooms, subscriber = Rooms(), cast("Any", Unwritable())
+    entered = [rooms.enter(subscriber, channel) for channel in (A, B)]
+    entered[0].keep(record(1, A))
+    changes = [
+        ChannelChanges(channel=channel, recovered=True, position=Position(1, 0))
+        for channel in (A, B)
+    ]
+    nothing = cast("Any", None)
+    Joins(rooms, nothing, nothing).release(Joined(subscriber, {}, changes))
+    assert [each.held for each in entered] == [None, None]
 
 
 async def test_other_tasks_run_while_a_large_room_is_written_to() -> None:

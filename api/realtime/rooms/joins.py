@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import orjson
+import structlog
 
 from actors.domain.channels import HUB_STATUS, Channel, own_channels
 from actors.domain.position import Position
@@ -17,8 +18,10 @@ from actors.domain.principal import Principal
 from actors.domain.refusals import ValidationFailed
 from actors.services.changes import Changes, ChannelChanges
 from api.realtime.rooms.rooms import Rooms
-from api.realtime.rooms.subscribers import Subscriber
+from api.realtime.rooms.subscribers import Subscriber, Subscription
 from api.schemas import channel_json
+
+log = structlog.get_logger(__name__)
 
 Positions = Callable[[Sequence[Channel]], Awaitable[Mapping[Channel, Position]]]
 """How far the relay has broadcast each channel."""
@@ -91,7 +94,7 @@ class Joins:
             if each.more:
                 self._rooms.leave(joined.subscriber, each.channel)
             else:
-                subscription.release(each.position)
+                _release(subscription, each.position)
 
     async def _read(
         self, principal: Principal, wanted: Mapping[Channel, Position | None]
@@ -100,6 +103,15 @@ class Joins:
             return ()
         broadcast = await self._positions(tuple(wanted))
         return await self._changes.read(principal, tuple(wanted.items()), up_to=broadcast)
+
+
+def _release(subscription: Subscription, answered: Position) -> None:
+    """What cannot be written must not keep the other channels held: the position that is sent
+    periodically makes up for it."""
+    try:
+        subscription.release(answered)
+    except Exception:
+        log.exception("held_events_undelivered", channel=subscription.channel)
 
 
 _EPHEMERAL: Final = orjson.dumps(
