@@ -28,6 +28,7 @@ from hub.bootstrap_edge import Edge, open_edge
 from hub.bootstrap_messages import open_messages
 from hub.cluster.cluster import Cluster
 from hub.cluster.local_node import local_node
+from hub.cluster.members.succession import Succession
 from hub.config import Config
 from hub.messages.sender import MessageSender
 from hub.messages.settings import channels_of
@@ -158,9 +159,6 @@ def _background(hub: Hub) -> tuple[Work, ...]:
         if cluster is None or cluster.membership.is_placed_here("retention"):
             await base.store.retention.forget(base.clock.now(), retention)
 
-    def sends_messages() -> bool:
-        return cluster is None or cluster.membership.is_placed_here("messages")
-
     async def tend_sign_in() -> None:
         if core.issuer is not None:
             await core.issuer.rotate()
@@ -178,8 +176,11 @@ def _background(hub: Hub) -> tuple[Work, ...]:
         every(_SIGN_IN_EVERY_S, tend_sign_in),
     )
     sending: tuple[Work, ...] = ()
-    if hub.messages:
-        sending = (hub.messages.run(sends_messages, is_alone=cluster is None),)
+    if hub.messages and cluster is None:
+        sending = (hub.messages.run(),)
+    elif hub.messages and cluster:
+        seat = Succession(cluster.membership, "messages")
+        sending = (hub.messages.run(seat.is_mine, seat.is_inherited),)
     if cluster is None:  # a commit whose answer was lost is broadcast by the repair
         return *work, core.dispatcher.run(), core.repair().run(), *sending
     deliveries = core.dispatcher.run(

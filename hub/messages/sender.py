@@ -92,19 +92,23 @@ class MessageSender:
                 await transport.close()
 
     async def run(
-        self, is_ours: Callable[[], bool] = lambda: True, *, is_alone: bool = True
+        self,
+        is_ours: Callable[[], bool] = lambda: True,
+        inherits: Callable[[], bool] = lambda: True,
     ) -> None:
         """Send until cancelled. ``is_ours``: whether this node is the one that sends.
 
-        A process that is alone takes over at once what an earlier one had claimed.
+        ``inherits``: whether the process that sent before it is gone, so that no one attempts any
+        more what that one had claimed. It is called when this node begins to send.
         """
-        # an earlier process claimed before this one began, so until an earlier time
-        first_own = self._clock.now() + self._claim
-        of_earlier = first_own - timedelta(microseconds=1) if is_alone else None
+        of_earlier, is_here = None, False
         try:
             while True:
                 self._wakeup.clear()
-                is_here = is_ours()
+                was_here, is_here = is_here, is_ours()
+                if is_here and not was_here and inherits() and not self._running:
+                    # claimed before this node begins, so until an earlier time than its own claims
+                    of_earlier = self._clock.now() + self._claim - timedelta(microseconds=1)
                 if not is_here:
                     if self._reminders:
                         self._reminders.forget()
