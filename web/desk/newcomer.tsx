@@ -34,8 +34,9 @@ export function Newcomer({
   const [anyway, setAnyway] = useState(false);
   const [refused, setRefused] = useState<readonly KnownPatient[]>([]);
   const looked = useLookalikes(world, fields);
-  const suspects = anyway ? [] : refused.length > 0 ? refused : looked;
   const made = useRef<Profile | null>(null); // whatever happens to the booking
+  // who was just created is found, too
+  const suspects = anyway || made.current ? [] : refused.length > 0 ? refused : looked;
   const create = async (): Promise<Profile> => {
     made.current ??= await world.hub.rest
       .createPatient({
