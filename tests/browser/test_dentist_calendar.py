@@ -125,3 +125,36 @@ async def test_a_cancelled_visit_stays_visible_until_its_time_is_taken(
     await expect(cancelled).to_be_focused()
     await clinic.book(other, "09:00")
     await expect(cancelled).to_have_count(0)
+
+
+async def test_the_patients_tab_finds_shows_and_edits_and_follows_changes(
+    clinic: Clinic, windows: Windows
+) -> None:
+    patient = clinic.patients[0]
+    booked = await clinic.book(patient, "09:00")
+    desk = await windows.dentist(clinic, clinic.dentists[0])
+    await desk.tab("Patients")
+    await expect(desk.page.locator(".visit-line").first).to_be_visible()
+    search = desk.page.get_by_role("combobox", name="Find a patient")
+    await desk.page.get_by_role("heading", name="By name").click()
+    await desk.page.keyboard.press("/")
+    await expect(search).to_be_focused()
+    await search.fill("0100")
+    await desk.page.keyboard.press("Enter")
+    record = desk.page.get_by_role("region", name="Patient", exact=True)
+    await expect(record.get_by_role("heading", name=patient.name)).to_be_visible()
+    await expect(record.locator(".visits .visit-line")).to_have_count(1)
+
+    changed = await clinic.api(patient).put("/api/profiles/me", {"phone": "+43 1 987 654"})
+    assert changed.status == 200
+    await expect(record.get_by_role("link", name="+43 1 987 654")).to_be_visible()
+
+    await record.get_by_role("button", name="Edit").click()
+    await expect(record.get_by_label("Telephone")).to_have_count(0)  # the front desk's
+    await record.get_by_label("Remark").fill("Afraid of needles")
+    await record.get_by_role("button", name="Save").click()
+    await expect(record.locator(".notes")).to_have_text("Afraid of needles")
+
+    await record.locator(".visits .visit-line").click()
+    await expect(desk.panel.locator(f'[data-appointment="{booked["id"]}"]')).to_be_visible()
+    await expect(desk.page.locator(".ec-event.is-selected")).to_be_visible()

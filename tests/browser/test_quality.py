@@ -44,6 +44,11 @@ async def _find(page: Page, text: str) -> None:
     await expect(page.get_by_role("option", name=f"New patient “{text}”")).to_be_visible()
 
 
+async def _patients(page: Page) -> None:
+    await _tab(page, "Patients")
+    await _record(page)
+
+
 async def _record(page: Page) -> None:
     await _find(page, "Patient 0")
     await page.keyboard.press("Enter")
@@ -74,6 +79,7 @@ VIEWS: dict[str, tuple[str, Act]] = {
     "dentist: new": ("dentist", _new),
     "dentist: list": ("dentist", lambda page: _tab(page, "Day list")),
     "dentist: hours": ("dentist", lambda page: _tab(page, "Hours")),
+    "dentist: patients": ("dentist", _patients),
     "desk: visit": ("desk", _panel),
     "desk: today": (
         "desk",

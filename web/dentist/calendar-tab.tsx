@@ -29,14 +29,16 @@ interface Props {
   date: string;
   onDate: (date: string) => void;
   flashing: ReadonlySet<string>;
+  /** The visit that is open at first. */
+  opened: string | null;
 }
 
-export function CalendarTab({ clinic, date, onDate, flashing }: Props) {
+export function CalendarTab({ clinic, date, onDate, flashing, opened: first }: Props) {
   const narrow = useMedia("(max-width: 50rem)");
   const [chosen, setChosen] = useState<View>(narrow ? "day" : "week");
   // a week on a telephone cannot be read
   const view = narrow && chosen === "week" ? "three" : chosen;
-  const [selected, setSelected] = useState<string | null>(null);
+  const [selected, setSelected] = useState(first);
   const [booking, setBooking] = useState<string | null>(null);
   const [proposal, setProposal] = useState<Proposal | null>(null);
   const rows = useValue(clinic.list.rows);

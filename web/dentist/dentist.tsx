@@ -1,21 +1,30 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { AppointmentNews, Availability, Closure, Hub, Profile } from "../sdk/index";
+import type {
+  Appointment,
+  AppointmentNews,
+  Availability,
+  Closure,
+  Hub,
+  Practice,
+  Profile,
+} from "../sdk/index";
 import { useResource, useValue } from "../shared/hooks";
 import { t } from "../shared/i18n";
 import { Icon } from "../shared/icons";
 import { useLoaded } from "../shared/loaded";
 import { Head, type Signed } from "../shared/shell";
 import { notify } from "../shared/toasts";
-import { clock, day, mondayOf, plusDays, startOfDay, today } from "../shared/zones";
+import { clock, dateAt, day, mondayOf, plusDays, startOfDay, today } from "../shared/zones";
 import { CalendarTab } from "./calendar-tab";
 import type { Clinic } from "./clinic";
 import { DayList } from "./day-list";
 import { Hours } from "./hours";
+import { Patients } from "./patients";
 import { People } from "./people";
 
-const TABS = ["calendar", "list", "hours"] as const;
+const TABS = ["calendar", "list", "hours", "patients"] as const;
 type Tab = (typeof TABS)[number];
-const ICONS = { calendar: "calendar", list: "print", hours: "clock" } as const;
+const ICONS = { calendar: "calendar", list: "print", hours: "clock", patients: "user" } as const;
 const FLASH_MS = 6_000;
 const NONE: readonly Closure[] = [];
 
@@ -83,20 +92,28 @@ export function Dentist({ hub, session }: Signed) {
     schedule,
     closures,
   };
-  return <Screens clinic={clinic} session={session} flashing={flashing} />;
+  return <Screens clinic={clinic} practice={practice} session={session} flashing={flashing} />;
 }
 
 function Screens({
   clinic,
+  practice,
   session,
   flashing,
 }: {
   clinic: Clinic;
+  practice: Practice | null;
   session: Signed["session"];
   flashing: ReadonlySet<string>;
 }) {
   const [tab, setTab] = useState<Tab>("calendar");
   const [date, setDate] = useState(today(clinic.zone));
+  const [opened, setOpened] = useState<string | null>(null);
+  const open = (row: Appointment): void => {
+    setDate(dateAt(row.start, clinic.zone));
+    setOpened(row.id);
+    setTab("calendar");
+  };
   useValue(clinic.people.known);
   useEffect(() => clinic.list.look(around(date, clinic.zone)), [date, clinic.zone, clinic.list]);
   return (
@@ -109,7 +126,10 @@ function Screens({
               type="button"
               class="tab"
               aria-current={tab === each ? "page" : undefined}
-              onClick={() => setTab(each)}
+              onClick={() => {
+                setOpened(null);
+                setTab(each);
+              }}
             >
               <Icon name={ICONS[each]} />
               <span>{t(`tab.${each}`)}</span>
@@ -119,10 +139,11 @@ function Screens({
       </Head>
       <main class="wide-column">
         {tab === "calendar" && (
-          <CalendarTab clinic={clinic} date={date} onDate={setDate} flashing={flashing} />
+          <CalendarTab {...{ clinic, date, flashing, opened }} onDate={setDate} />
         )}
         {tab === "list" && <DayList clinic={clinic} date={date} onDate={setDate} />}
         {tab === "hours" && <Hours clinic={clinic} />}
+        {tab === "patients" && <Patients clinic={clinic} practice={practice} onVisit={open} />}
       </main>
     </>
   );

@@ -1,6 +1,7 @@
 import { start } from "../shared/shell";
 import { Dentist } from "./dentist";
 import "./dentist.css";
+import "../desk/desk.css";
 
 start({
   page: "dentist",

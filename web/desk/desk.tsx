@@ -59,7 +59,7 @@ function AtPractice({ hub, session, me, office }: Signed & { me: Profile; office
   const world = useMemo<World | null>(
     () =>
       facts && list && zone !== null
-        ? { ...facts, hub, me, zone, list, office, people: office.people }
+        ? { ...facts, hub, me, zone, list, people: office.people }
         : null,
     [facts, list, zone, hub, me, office],
   );

@@ -186,6 +186,8 @@ function Edit({
   };
   const [fields, setFields] = useState<Fields>(was);
   const [text, setText] = useState(remark?.remark ?? "");
+  // contact data are the patient's and the front desk's; a dentist keeps the remark
+  const mayChange = world.me.role === "dentist" ? [] : FIELDS;
   const { busy, problem, run } = useCommand();
   const save = async (): Promise<void> => {
     const changed = FIELDS.filter((each) => fields[each].trim() !== was[each]);
@@ -215,7 +217,7 @@ function Edit({
         void run(save);
       }}
     >
-      {FIELDS.map((field, number) => (
+      {mayChange.map((field, number) => (
         <Field
           key={field}
           id={`edit-${field}`}

@@ -1,6 +1,6 @@
 import type { Place, Visits } from "../dentist/clinic";
 import type { Practice, Profile, PublicCard } from "../sdk/index";
-import type { Facts, Office } from "./office";
+import type { Facts } from "./office";
 
 export type { Place };
 
@@ -9,7 +9,6 @@ export interface World extends Visits, Facts {
   me: Profile;
   practice: Practice;
   dentists: readonly PublicCard[];
-  office: Office;
 }
 
 export const nameOf = (world: World, dentistId: string): string =>

@@ -364,9 +364,10 @@ export class RestClient {
     return this.request("POST", "/api/profiles", { body: { role: "patient", ...fields } });
   }
 
+  /** The best matches; without a text, the first by name. */
   patients(q: string, signal?: AbortSignal): Promise<Page<Profile>> {
     return this.request("GET", "/api/patients", {
-      query: { q, limit: 20 },
+      query: { q: q || null, limit: 20 },
       ...(signal && { signal }),
     });
   }

@@ -59,6 +59,9 @@ export const de: Strings = {
   "tab.calendar": "Kalender",
   "tab.list": "Tagesliste",
   "tab.hours": "Zeiten",
+  "tab.patients": "Kartei",
+  "patients.title": "Kartei",
+  "patients.list": "Nach Namen",
 
   "find.title": "Termin finden",
   "find.move": "Neue Zeit wählen",

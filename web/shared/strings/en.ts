@@ -55,6 +55,9 @@ export const en = {
   "tab.calendar": "Calendar",
   "tab.list": "Day list",
   "tab.hours": "Hours",
+  "tab.patients": "Patients",
+  "patients.title": "Patients",
+  "patients.list": "By name",
 
   "find.title": "Find a time",
   "find.move": "Choose a new time",
