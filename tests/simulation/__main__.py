@@ -6,7 +6,7 @@ import time
 
 from tests.simulation.ablations import table
 from tests.simulation.clinic import clinic
-from tests.simulation.story import shrunk, told
+from tests.simulation.story import as_text, shrunk
 from tests.simulation.world import simulate
 
 _PROGRESS_S = 10.0
@@ -40,7 +40,7 @@ def _search(first: int, seeds: int) -> int:
         result = simulate(str(number))
         if result.violation is not None:
             print(f"seed {number}: {result.violation}\nwhat is enough for it:")
-            print(told(shrunk(result)))
+            print(as_text(shrunk(result)))
             return 1
         now_s = time.monotonic()
         if now_s - shown_s > _PROGRESS_S:

@@ -52,7 +52,7 @@ def claims_of(subject: str, role: Role) -> Claims:
 
 @dataclass(frozen=True)
 class People:
-    """Everybody, and the schedule and the type that all begin with."""
+    """All people, and the schedule and the type that all begin with."""
 
     dentists: Sequence[Person]
     patients: Sequence[Person]

@@ -110,7 +110,7 @@ class MemoryDatabase:
         self.clock: Callable[[], float] = lambda: 0.0
         """The time of the database, in seconds."""
         self.lock_is_free: Callable[[str], bool] = lambda _node: False
-        """Whether nobody holds the lock of a node's process; it may lie."""
+        """Whether no session holds the lock of a node's process; it may lie."""
 
     def reset(self) -> None:
         self._template.backup(self._raws[0])

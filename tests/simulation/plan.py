@@ -14,7 +14,7 @@ BUSY_S: Final = 12.0
 
 @dataclass(frozen=True)
 class Op:
-    """A command of somebody. ``picks`` choose among what there is when it begins."""
+    """A command of a client. ``picks`` choose among what there is when it begins."""
 
     number: int
     at_s: float

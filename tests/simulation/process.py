@@ -151,8 +151,8 @@ class Process:
 
     def kill(self) -> None:
         self.alive = self.ready = False
-        for tell in self.on_death:
-            tell()
+        for notify in self.on_death:
+            notify()
 
     def stop(self) -> None:
         """As SIGTERM does."""
@@ -180,8 +180,8 @@ class Process:
             if self.cluster is not None:
                 await self.cluster.drain()
             self.ready = False
-            for tell in self.on_death:
-                tell()
+            for notify in self.on_death:
+                notify()
         self.alive = False
 
     async def _open(self, stack: AsyncExitStack) -> None:
@@ -404,7 +404,7 @@ class _NoEvents:
 
 
 def connection_for(around: Surroundings) -> RedisConnection:
-    """The connection of the process that asks for it."""
+    """The connection of the process that calls."""
     owner = OWNER.get()
     assert isinstance(owner, Process), "only a process connects"
     return RedisConnection(around.redis, owner.place)

@@ -30,7 +30,7 @@ def shrunk(failed: Result, *, patches: Patches = nullcontext) -> Result:
     return best
 
 
-def told(result: Result) -> str:
+def as_text(result: Result) -> str:
     """The entries of a plan in the order of their time, and what they lead to."""
     plan: Plan = result.plan
     entries: list[Op | Fault] = [*plan.ops, *plan.faults]

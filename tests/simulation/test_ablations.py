@@ -3,7 +3,7 @@
 import pytest
 
 from tests.simulation.ablations import ABLATIONS, Ablation
-from tests.simulation.story import shrunk, told
+from tests.simulation.story import as_text, shrunk
 from tests.simulation.world import simulate
 from tests.support.commandline import ROOT
 
@@ -28,4 +28,4 @@ def test_a_failing_seed_is_told_as_a_short_story() -> None:
     assert story.violation is not None
     assert story.violation.invariant == ablation.invariant
     assert len(story.plan.numbers) <= 2 < len(failed.plan.numbers)
-    assert told(story).count("\n") <= 3
+    assert as_text(story).count("\n") <= 3

@@ -10,7 +10,7 @@ from tests.simulation.world import simulate
 from tests.support.commandline import ROOT
 
 SEEDS = 28
-LONG_SEEDS = 1_000
+LONG_SEEDS = 400
 PARTS = 4
 """The seeds are divided among tests, which run at the same time."""
 

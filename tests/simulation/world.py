@@ -237,7 +237,7 @@ def memory_database() -> MemoryDatabase:
 
 @cache
 def _visible(screen: str) -> frozenset[Channel]:
-    """The channels of each screen, as the clinic is: nobody changes the practice in a run."""
+    """The channels of each screen, as the clinic begins: no run changes a practice."""
     people = clinic()[0]
     extra = [availability_channel(DentistId(ProfileId(people.dentists[0].id)))]
     principal = _principal(people, "pia" if screen == "bot" else screen)
