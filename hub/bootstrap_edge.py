@@ -15,6 +15,7 @@ from actors.domain.principal import Role
 from actors.services.mail_codes import MailCodes
 from actors.services.passkeys import Passkeys
 from actors.services.provider_sign_ins import ProviderRules, ProviderSignIns
+from actors.services.registrations import Registrations
 from actors.services.services import Services
 from api.app import create_app
 from api.deps import AppDeps
@@ -28,6 +29,8 @@ from api.rest.commands import COMMANDS
 from api.sign_in.authenticators import WebAuthn
 from api.sign_in.deps import (
     CODES_PER_HOUR,
+    REGISTRATION_MAILS_PER_HOUR,
+    REGISTRATIONS_PER_HOUR,
     SIGN_IN_BURST,
     SIGN_IN_RATE_PER_S,
     OfferedProvider,
@@ -116,7 +119,7 @@ def _sign_in_deps(core: Core, services: Services) -> SignInDeps | None:
         issuer=core.issuer,
         sign_ins=services.sign_ins,
         webauthn=webauthn,
-        mail_codes=_mail_codes(base, services),
+        mail_codes=_mail_codes(core, services),
         provider=_provider(core, services),
         passkeys=Passkeys(
             base.store.passkeys,
@@ -130,6 +133,11 @@ def _sign_in_deps(core: Core, services: Services) -> SignInDeps | None:
         limiter=RateLimiter(
             rate_per_s=SIGN_IN_RATE_PER_S,
             burst=SIGN_IN_BURST,
+            monotonic=base.clock.monotonic,
+        ),
+        newcomers=RateLimiter(
+            rate_per_s=REGISTRATIONS_PER_HOUR / 3_600,
+            burst=REGISTRATIONS_PER_HOUR,
             monotonic=base.clock.monotonic,
         ),
     )
@@ -154,8 +162,8 @@ def _visit_deps(base: Base, services: Services) -> VisitDeps | None:
     )
 
 
-def _mail_codes(base: Base, services: Services) -> MailCodes | None:
-    config = base.config
+def _mail_codes(core: Core, services: Services) -> MailCodes | None:
+    base, config = core.base, core.base.config
     if not config.sign_in.email_codes:
         return None
     return MailCodes(
@@ -169,6 +177,26 @@ def _mail_codes(base: Base, services: Services) -> MailCodes | None:
         ),
         base.clock,
         base.new_id,
+        _registrations(core),
+    )
+
+
+def _registrations(core: Core) -> Registrations | None:
+    base = core.base
+    if not base.config.sign_in.registration:
+        return None
+    allowance = RateLimiter(
+        rate_per_s=REGISTRATION_MAILS_PER_HOUR / 3_600,
+        burst=REGISTRATION_MAILS_PER_HOUR,
+        monotonic=base.clock.monotonic,
+    )
+    return Registrations(
+        base.store.registrations,
+        core.practices,
+        allowance,
+        base.clock,
+        base.new_id,
+        region=base.config.practice.region,
     )
 
 

@@ -25,6 +25,7 @@ from actors.ports.sign_in import (
     MailCodeStore,
     PasskeyStore,
     ProviderStore,
+    RegistrationStore,
     SessionStore,
     SigningKeyStore,
 )
@@ -39,6 +40,7 @@ from store.repositories.messages import MessageRepository
 from store.repositories.practices import PracticeRepository
 from store.repositories.profiles import ProfileRepository
 from store.repositories.records import RecordRepository
+from store.repositories.registrations import RegistrationRepository
 from store.repositories.reminders import ReminderRepository
 from store.repositories.retention import RetentionRepository
 from store.repositories.sign_in import (
@@ -90,6 +92,7 @@ class Store:
     invitations: InvitationStore
     passkeys: PasskeyStore
     mail_codes: MailCodeStore
+    registrations: RegistrationStore
     providers: ProviderStore
     signing_keys: SigningKeyStore
     retention: RetentionRepository
@@ -182,6 +185,7 @@ def store_over(
         invitations=InvitationRepository(writer, readers, sql),
         passkeys=PasskeyRepository(writer, sql),
         mail_codes=MailCodeRepository(writer, readers, sql),
+        registrations=RegistrationRepository(writer, readers, commits),
         providers=ProviderRepository(writer, readers, sql),
         signing_keys=SigningKeyRepository(writer, sql),
         retention=RetentionRepository(writer, sql),

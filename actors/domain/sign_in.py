@@ -181,7 +181,7 @@ class MailCode:
     handle_hash: str
     """Of the browser's cookie."""
     account_id: AccountId | None = None
-    """``None``: nobody signs in with the address, and nothing was sent."""
+    """``None``: nobody signs in with the address. Then only a registration is sent its code."""
     code_hash: str
     """Of the handle and the code, so that who reads it cannot try all codes."""
     link_hash: str
@@ -207,13 +207,18 @@ class WrongCodes:
         return now - self.since < timedelta(days=1) and self.count >= WRONG_CODES_A_DAY
 
 
-def is_right(known: MailCode, wrong: WrongCodes | None, sent: "CodeAttempt", now: datetime) -> bool:
-    """Whether the code or link signs in. A code needs tries that are left."""
-    if known.account_id is None or now >= known.expires_at:
+def is_right(
+    known: MailCode, sent: "CodeAttempt", now: datetime, *, only_links: bool = False
+) -> bool:
+    """Whether it is the code or link that was sent. A code needs tries that are left.
+
+    ``only_links``: there were too many wrong codes.
+    """
+    if now >= known.expires_at:
         return False
     if sent.link_hash is not None:
         return hmac.compare_digest(sent.link_hash, known.link_hash)
-    if known.tries >= CODE_TRIES or (wrong is not None and wrong.is_too_many(now)):
+    if known.tries >= CODE_TRIES or only_links:
         return False
     return hmac.compare_digest(sent.code_hash or "", known.code_hash)
 

@@ -9,6 +9,7 @@ from actors.domain.message import Message
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
 from actors.domain.provider import ProvidedPerson, ProviderLink, ProviderSecrets, ProviderSignIn
+from actors.domain.registration import Registration
 from actors.domain.sign_in import (
     Account,
     AccountId,
@@ -25,6 +26,7 @@ from actors.domain.sign_in import (
     SessionSecrets,
 )
 from actors.domain.values import value
+from actors.ports.commits import Turn
 
 Decide = Callable[[Session, SessionSecrets], Renewal]
 """Decides about a presented secret, in the transaction that stores the result."""
@@ -177,17 +179,43 @@ class MailCodeStore(Protocol):
         code: MailCode,
         account: Account | None,
         message: Message | None,
+        registration: Registration | None = None,
         *,
         request_id: str,
         now: datetime,
     ) -> None:
-        """Store a code and queue its message, in one commit."""
+        """Store a code and queue its message, in one commit; it may finish a registration."""
         ...
 
     async def check(
         self, handle_hash: str, sent: CodeAttempt, *, request_id: str, now: datetime
-    ) -> Account | None:
-        """The account of a right code or link, which is used up then; else it is counted."""
+    ) -> Account | Registration | None:
+        """What a right code or link is for, which is used up then; else it is counted.
+
+        A registration only if nobody signed in with its address when it began.
+        """
+        ...
+
+
+@value
+class NewPatient:
+    """A person whose address is verified, unless a practice has entered them."""
+
+    account: Account
+    profile: Profile
+    creation: Turn
+    """Saves the profile."""
+
+
+class RegistrationStore(Protocol):
+    """Writes are audited. Raises CommitFailure."""
+
+    async def register(self, new: NewPatient) -> Account | None:
+        """The account of the address, an earlier one if there is; ``None`` if there are several.
+
+        A new account gets the record that a practice entered, if exactly one has the address and
+        the date of birth, and was not missed too often; else the new profile.
+        """
         ...
 
 

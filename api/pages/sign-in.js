@@ -19,6 +19,20 @@ const TEXTS = {
     code: "Code of six digits",
     check: "Sign in",
     wrong: "The code is wrong, or not valid any more. The link in the mail may still work.",
+    newcomer: "Register as a new patient",
+    register_lead: "A code that is sent to your address verifies it.",
+    registered: "A code is on its way to your address. It is valid for ten minutes.",
+    new_name: "Your name",
+    new_email: "E-mail",
+    new_phone: "Telephone",
+    new_born: "Date of birth",
+    register: "Register",
+    fields: {
+      name: "Please check the name.",
+      email: "Please check the e-mail address.",
+      phone: "Please check the telephone number: digits, spaces and + ( ) . / - only.",
+      date_of_birth: "Please check the date of birth.",
+    },
     failed: "That did not work. Please try again in a moment.",
     again: "You are signed in. Go back to the other window.",
     provider: "Sign in with {name}",
@@ -51,6 +65,20 @@ const TEXTS = {
     check: "Anmelden",
     wrong:
       "Der Code ist falsch oder nicht mehr gültig. Der Link in der E-Mail gilt vielleicht noch.",
+    newcomer: "Als neuer Patient registrieren",
+    register_lead: "Ein Code, der an Ihre Adresse geschickt wird, bestätigt sie.",
+    registered: "Ein Code ist an Ihre Adresse unterwegs. Er gilt zehn Minuten.",
+    new_name: "Ihr Name",
+    new_email: "E-Mail",
+    new_phone: "Telefon",
+    new_born: "Geburtsdatum",
+    register: "Registrieren",
+    fields: {
+      name: "Bitte prüfen Sie den Namen.",
+      email: "Bitte prüfen Sie die E-Mail-Adresse.",
+      phone: "Bitte prüfen Sie die Telefonnummer: nur Ziffern, Leerzeichen und + ( ) . / -",
+      date_of_birth: "Bitte prüfen Sie das Geburtsdatum.",
+    },
     failed: "Das hat nicht geklappt. Bitte versuchen Sie es gleich noch einmal.",
     again: "Sie sind angemeldet. Gehen Sie zum anderen Fenster zurück.",
     provider: "Mit {name} anmelden",
@@ -101,6 +129,13 @@ for (const [id, shown] of [
   ["sent", text.sent],
   ["code-label", text.code],
   ["check", text.check],
+  ["newcomer", text.newcomer],
+  ["register-lead", text.register_lead],
+  ["new-name-label", text.new_name],
+  ["new-email-label", text.new_email],
+  ["new-phone-label", text.new_phone],
+  ["new-born-label", text.new_born],
+  ["new-send", text.register],
 ])
   document.getElementById(id).textContent = shown;
 mail.addEventListener("submit", (event) => {
@@ -108,9 +143,30 @@ mail.addEventListener("submit", (event) => {
   const email = document.getElementById("email").value;
   void attempt(document.getElementById("send"), text.failed, async () => {
     await post("/sign-in/code", { email });
-    mail.hidden = true;
-    enter.hidden = false;
-    document.getElementById("code").focus();
+    askForCode(text.sent);
+  });
+});
+const register = document.getElementById("register");
+const newcomer = document.getElementById("newcomer-line");
+document.getElementById("newcomer").addEventListener("click", () => {
+  mail.hidden = true;
+  newcomer.hidden = true;
+  register.hidden = false;
+  document.getElementById("new-name").focus();
+});
+register.addEventListener("submit", (event) => {
+  event.preventDefault();
+  const typed = (id) => document.getElementById(id).value;
+  const person = {
+    name: typed("new-name"),
+    email: typed("new-email"),
+    phone: typed("new-phone"),
+    date_of_birth: typed("new-born"),
+    language,
+  };
+  void attempt(document.getElementById("new-send"), text.failed, async () => {
+    await post("/sign-in/register", person);
+    askForCode(text.registered);
   });
 });
 enter.addEventListener("submit", (event) => {
@@ -139,11 +195,21 @@ function takeProblem() {
   return found;
 }
 
+function askForCode(sent) {
+  mail.hidden = true;
+  newcomer.hidden = true;
+  register.hidden = true;
+  enter.hidden = false;
+  document.getElementById("sent").textContent = sent;
+  document.getElementById("code").focus();
+}
+
 async function offerWays() {
   const response = await fetch("/sign-in/ways");
   if (!response.ok) return;
   const ways = await response.json();
   mail.hidden = Boolean(invitation) || !ways.code;
+  newcomer.hidden = Boolean(invitation) || !ways.registration;
   if (!ways.provider) return;
   const label = invitation ? text.accept : text.provider;
   const control = document.getElementById("provider");
@@ -207,6 +273,7 @@ function placeOf(role) {
 function reason(error, refused) {
   if (error instanceof DOMException) return text.cancelled;
   if (error.status === 503) return text.problems.unavailable;
+  if (error.status === 400 && error.field in text.fields) return text.fields[error.field];
   return error.status === 401 ? refused : text.failed;
 }
 
@@ -216,7 +283,11 @@ async function post(path, body) {
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify(body),
   });
-  if (!response.ok) throw Object.assign(new Error(path), { status: response.status });
+  if (!response.ok) {
+    const refused = await response.json().catch(() => null);
+    const field = refused?.error?.details?.[0]?.field;
+    throw Object.assign(new Error(path), { status: response.status, field });
+  }
   return response.json();
 }
 

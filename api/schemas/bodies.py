@@ -17,11 +17,11 @@ _NAME = fields.Name()
 _NEEDED_NAME = fields.Name(required=True)
 _NOTES = fields.Text(max_chars=2_000, many_lines=True, allow_none=True)
 EMAIL = fields.Email(allow_none=True)
-_PHONE_EXPECTED = "must be a telephone number: digits, spaces and + ( ) . / - only"
+PHONE_EXPECTED = "must be a telephone number: digits, spaces and + ( ) . / - only"
 PHONE = fields.Text(
     max_chars=MAX_PHONE_CHARS,
     pattern=PHONE_FORM,
-    expected=_PHONE_EXPECTED,
+    expected=PHONE_EXPECTED,
     allow_none=True,
 )
 _BORN = fields.BirthDate(
@@ -156,7 +156,7 @@ class LookUpSchema(RequestSchema[requests.PatientIdentifiers]):
 
     form: ClassVar = {"oneOf": [{"required": ["phone"]}, {"required": ["email"]}]}
 
-    phone = fields.Text(max_chars=MAX_PHONE_CHARS, pattern=PHONE_FORM, expected=_PHONE_EXPECTED)
+    phone = fields.Text(max_chars=MAX_PHONE_CHARS, pattern=PHONE_FORM, expected=PHONE_EXPECTED)
     email = fields.Email()
     date_of_birth = fields.BirthDate(required=True)
 

@@ -6,7 +6,10 @@ from typing import Final
 
 from marshmallow import fields
 
-from api.schemas.fields import Email, Text
+from actors.domain.contact import MAX_PHONE_CHARS, PHONE_FORM
+from actors.domain.registration import Newcomer
+from api.schemas.bodies import PHONE_EXPECTED
+from api.schemas.fields import BirthDate, Email, Language, Name, Text
 from api.schemas.strict import RequestSchema
 
 
@@ -56,6 +59,16 @@ class ProviderWanted:
     next: str | None = None
 
 
+class NewcomerSchema(RequestSchema[Newcomer]):
+    name = Name(required=True)
+    email = Email(required=True)
+    phone = Text(
+        max_chars=MAX_PHONE_CHARS, pattern=PHONE_FORM, expected=PHONE_EXPECTED, required=True
+    )
+    date_of_birth = BirthDate(required=True)
+    language = Language()
+
+
 class ProviderWantedSchema(RequestSchema[ProviderWanted]):
     invitation = Text(max_chars=100)
     next = Text(max_chars=100)
@@ -63,6 +76,7 @@ class ProviderWantedSchema(RequestSchema[ProviderWanted]):
 
 PROVIDER_WANTED: Final = ProviderWantedSchema()
 CODE_WANTED: Final = CodeWantedSchema()
+NEWCOMER: Final = NewcomerSchema()
 CODE_ANSWER: Final = CodeAnswerSchema()
 PASSKEY_WANTED: Final = PasskeyWantedSchema()
 PASSKEY_ANSWER: Final = PasskeyAnswerSchema()

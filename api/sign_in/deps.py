@@ -16,6 +16,10 @@ from api.sign_in.authenticators import WebAuthn
 SIGN_IN_RATE_PER_S: Final = 5.0
 SIGN_IN_BURST: Final = 200
 """Requests of one client address, behind which there may be a whole practice."""
+REGISTRATIONS_PER_HOUR: Final = 30
+"""Of one client address, at one node."""
+REGISTRATION_MAILS_PER_HOUR: Final = 5
+"""To one address, by one node."""
 CODES_PER_HOUR: Final = 20
 """Mails to one account, by one node."""
 
@@ -44,6 +48,8 @@ class SignInDeps:
     """``None``: people sign in at the hub only."""
     limiter: RateLimiter
     """Of the requests of one client address."""
+    newcomers: RateLimiter
+    """Of the registrations of one client address."""
 
     @property
     def is_secure(self) -> bool:

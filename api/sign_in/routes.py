@@ -10,10 +10,11 @@ from actors.domain.refusals import InvalidToken
 from actors.domain.sign_in import CODE_LIFE, TOKEN_LIFE
 from actors.services.sign_ins import SignedIn
 from api.deps import DEPS
+from api.http.forwarded import counted_as
 from api.middleware import REQUEST_ID
 from api.rest.parser import load_body
 from api.rest.responses import json_response
-from api.schemas.sign_in import CODE_ANSWER, CODE_WANTED, PASSKEY_ANSWER, PASSKEY_WANTED
+from api.schemas.sign_in import CODE_ANSWER, CODE_WANTED, NEWCOMER, PASSKEY_ANSWER, PASSKEY_WANTED
 from api.sign_in.browser import (
     admit,
     ceremony_cookie,
@@ -37,6 +38,7 @@ def sign_in_routes() -> Iterator[web.RouteDef]:
     yield web.post("/sign-in/passkey/verify", passkey_verify)
     yield web.post("/sign-in/sign-out", sign_out)
     yield web.post("/sign-in/code", code)
+    yield web.post("/sign-in/register", register)
     yield web.post("/sign-in/verify", verify)
 
 
@@ -79,6 +81,7 @@ async def ways(request: web.Request) -> web.Response:
     offered = {
         "passkey": True,
         "code": deps.mail_codes is not None,
+        "registration": deps.mail_codes is not None and deps.mail_codes.registers,
         "links": deps.accepts_links,
         "provider": deps.provider.name if deps.provider else None,
     }
@@ -119,6 +122,21 @@ async def code(request: web.Request) -> web.Response:
         raise web.HTTPNotFound
     wanted = await load_body(request, CODE_WANTED)
     cookie = await deps.mail_codes.begin(wanted.email, request_id=request[REQUEST_ID])
+    return _code_sent(deps, cookie)
+
+
+async def register(request: web.Request) -> web.Response:
+    """Send a code to the address of a new patient. The answer is the same for every address."""
+    deps = admit(request)
+    if deps.mail_codes is None or not deps.mail_codes.registers:
+        raise web.HTTPNotFound
+    deps.newcomers.take(counted_as(request.remote or ""))
+    person = await load_body(request, NEWCOMER)
+    cookie = await deps.mail_codes.register(person, request_id=request[REQUEST_ID])
+    return _code_sent(deps, cookie)
+
+
+def _code_sent(deps: SignInDeps, cookie: str) -> web.Response:
     life_s = int(CODE_LIFE.total_seconds())
     response = json_response(orjson.dumps({"expires_in": life_s}), status=202)
     keep_code(response, deps, cookie)

@@ -48,8 +48,14 @@ def refuse_real_clinic(config: Config) -> None:
 
 
 def demo_sign_in(base: Config) -> SignInSettings:
-    """Everybody but the admin signs in with a code, which the page ``/mail`` shows."""
-    return replace(base.sign_in, enabled=True, email_codes=True, passkey_roles=("admin",))
+    """Everybody but the admin has codes, which the page ``/mail`` shows; patients register."""
+    return replace(
+        base.sign_in,
+        enabled=True,
+        email_codes=True,
+        registration=True,
+        passkey_roles=("admin",),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -216,10 +216,10 @@ def _add_alone(account: Account, person: ProfileId | None, sql: WriteStatements)
         found = yield from execute(statements.accounts_of_admin, admin=account.name or "")
     if found:
         raise InvalidToken("another account was made meanwhile")
-    yield from _add(account, person, sql)
+    yield from add_account(account, person, sql)
 
 
-def _add(account: Account, person: ProfileId | None, sql: WriteStatements) -> Plan[None]:
+def add_account(account: Account, person: ProfileId | None, sql: WriteStatements) -> Plan[None]:
     yield from execute(sql.sign_in.insert_account, **ACCOUNT.params(account))
     if person is not None:
         identity = {"issuer": HUB, "subject": account.subject, "created_at": account.created_at}
@@ -231,7 +231,7 @@ def adding(
     account: Account, person: ProfileId | None, sql: WriteStatements
 ) -> Callable[[], Plan[Done[None]]]:
     def plan() -> Plan[Done[None]]:
-        yield from _add(account, person, sql)
+        yield from add_account(account, person, sql)
         return Done(None)
 
     return plan

@@ -1,7 +1,7 @@
 """Invitations, passkeys, codes, and identity providers: see :mod:`actors.ports.sign_in`."""
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import and_, func, select, tuple_
 
@@ -11,6 +11,7 @@ from actors.domain.message import Message
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
 from actors.domain.provider import ProviderLink, ProviderSignIn
+from actors.domain.registration import Registration
 from actors.domain.sign_in import (
     Account,
     AccountId,
@@ -142,9 +143,12 @@ class PasskeyRepository:
             self._sql.sign_in.forget_ceremonies,
             self._sql.sign_in.forget_invitations,
             self._sql.sign_in.forget_mail_codes,
+            self._sql.registrations.forget,
             self._sql.sign_in.forget_provider_sign_ins,
         ):
             await self._writer.run(step_job(once(statement, before=now)))
+        yesterday = once(self._sql.registrations.forget_tries, before=now - timedelta(days=1))
+        await self._writer.run(step_job(yesterday))
 
 
 class MailCodeRepository:
@@ -182,16 +186,19 @@ class MailCodeRepository:
         code: MailCode,
         account: Account | None,
         message: Message | None,
+        registration: Registration | None = None,
         *,
         request_id: str,
         now: datetime,
     ) -> None:
-        plan = mail_code_commit.sending(code, account, message, request_id, now, self._sql)
+        plan = mail_code_commit.sending(
+            code, account, message, registration, request_id, now, self._sql
+        )
         await self._writer.run(single_job(plan))
 
     async def check(
         self, handle_hash: str, sent: CodeAttempt, *, request_id: str, now: datetime
-    ) -> Account | None:
+    ) -> Account | Registration | None:
         plan = mail_code_commit.checking(handle_hash, sent, request_id, now, self._sql)
         return await self._writer.run(single_job(plan))
 

@@ -16,6 +16,7 @@ from actors.domain.practice import Practice, PracticePatient
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import ConsentSource, MessageConsent, MessageConsents, Profile
 from actors.domain.provider import ProviderSignIn
+from actors.domain.registration import AddressTries, Registration
 from actors.domain.schedule import (
     Closure,
     DailyLimit,
@@ -168,6 +169,13 @@ INVITATION = RowMapper(Invitation, schema.invitations)
 PASSKEY = RowMapper(Passkey, schema.passkeys)
 MAIL_CODE = RowMapper(MailCode, schema.mail_codes)
 WRONG_CODES = RowMapper(WrongCodes, schema.wrong_codes)
+REGISTRATION = RowMapper(
+    Registration,
+    schema.registrations,
+    loads={"date_of_birth": date.fromisoformat},
+    dumps={"date_of_birth": date.isoformat},
+)
+ADDRESS_TRIES = RowMapper(AddressTries, schema.address_tries)
 CEREMONY = RowMapper(Ceremony, schema.ceremonies)
 PROVIDER_SIGN_IN = RowMapper(ProviderSignIn, schema.provider_sign_ins)
 SIGNING_KEY = RowMapper(SigningKey, schema.signing_keys)

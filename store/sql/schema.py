@@ -231,6 +231,36 @@ wrong_codes = sa.Table(
     info={"dumped": False},
 )
 
+registrations = sa.Table(
+    "registrations",
+    metadata,
+    sa.Column("handle_hash", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("email", sa.Text, nullable=False),
+    sa.Column("phone", sa.Text, nullable=False),
+    sa.Column("date_of_birth", sa.Text, nullable=False),
+    sa.Column("language", sa.Text),
+    sa.Column("expires_at", Instant, nullable=False, index=True),
+    info={"dumped": False},
+)
+
+address_tries = sa.Table(
+    "address_tries",
+    metadata,
+    sa.Column("address_hash", sa.Text, primary_key=True),
+    sa.Column("since", Instant, nullable=False, index=True),
+    sa.Column("count", sa.Integer, nullable=False),
+    info={"dumped": False},
+)
+
+wrong_birth_dates = sa.Table(
+    "wrong_birth_dates",
+    metadata,
+    sa.Column("profile_id", sa.Text, sa.ForeignKey("profiles.id"), primary_key=True),
+    sa.Column("count", sa.Integer, nullable=False),
+    info={"dumped": False},
+)
+
 LINKED = "linked"
 """The ``source`` of a patient whom the hub knew before the practice."""
 

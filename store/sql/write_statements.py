@@ -11,6 +11,7 @@ from store.sql.codec import APPOINTMENT, APPOINTMENT_TYPE, LIVE_ROW, PROFILE, ST
 from store.sql.event_statements import EventStatements
 from store.sql.message_statements import MessageStatements
 from store.sql.prepared import NO_OFFSET, ONE, StatementSet, columns_of
+from store.sql.registration_statements import RegistrationStatements
 from store.sql.sign_in_statements import SignInStatements
 from store.sql.types import TextList, each_of
 from store.sql.webhook_statements import WebhookStatements
@@ -38,6 +39,7 @@ class WriteStatements(StatementSet):
         self.webhooks = WebhookStatements(dialect)
         self.messages = MessageStatements(dialect)
         self.sign_in = SignInStatements(dialect)
+        self.registrations = RegistrationStatements(dialect)
 
     def _fences(self) -> None:
         c, n = schema.calendars.c, schema.nodes.c

@@ -197,6 +197,9 @@ RULES: Mapping[str, Rule] = {
     "provider_sign_ins": _no_one("handle_hash"),
     "provider_subjects": _no_one("account_id"),
     "wrong_codes": _no_one("account_id"),
+    "registrations": _no_one("handle_hash"),
+    "address_tries": _no_one("address_hash"),
+    "wrong_birth_dates": _no_one("profile_id"),
     "session_secrets": _no_one("session_id"),
     "signing_keys": _no_one("id"),
     # The ids of events tell how much was written between two of them.

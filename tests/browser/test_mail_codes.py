@@ -1,4 +1,4 @@
-"""A patient signs in with a code that is sent by mail."""
+"""Patients sign in with a code that is sent by mail, and register with one."""
 
 import email
 import re
@@ -34,7 +34,7 @@ async def test_a_patient_signs_in_with_a_code(
     folder.mkdir()
     sections: dict[str, Any] = {
         "server": ServerSettings(public_url=f"http://localhost:{port}"),
-        "sign_in": SignInSettings(enabled=True, email_codes=True),
+        "sign_in": SignInSettings(enabled=True, email_codes=True, registration=True),
         "messages": MessageSettings(enabled=True),
         "mail": MailSettings(folder=str(folder), sender="hub@example.org"),
     }
@@ -55,3 +55,28 @@ async def test_a_patient_signs_in_with_a_code(
         await page.get_by_role("button", name="Sign in", exact=True).click()
         await expect(page.get_by_role("heading", name="Find a time")).to_be_visible()
         assert page.url.endswith("/patient")
+        for file in folder.glob("*.eml"):
+            file.unlink()
+        await _registers(windows, folder, port)
+
+
+async def _registers(windows: Windows, folder: Path, port: int) -> None:
+    """In another browser, at the same hub."""
+    page = await windows.open(f"http://localhost:{port}/patient")
+    await page.get_by_role("button", name="Register as a new patient").click()
+    await page.get_by_label("Your name").fill("Eva Example")
+    await page.get_by_label("E-mail", exact=True).fill("eva@example.org")
+    await page.get_by_label("Telephone").fill("call me")
+    await page.get_by_label("Date of birth").fill("1985-04-12")
+    await page.get_by_role("button", name="Register", exact=True).click()
+    await expect(page.get_by_role("alert")).to_contain_text("check the telephone number")
+    await page.get_by_label("Telephone").fill("+43 1 2345678")
+    await page.get_by_role("button", name="Register", exact=True).click()
+    await expect(page.get_by_role("status")).to_contain_text("on its way")
+    await eventually(lambda: len(list(folder.glob("*.eml"))) == 1, 5.0)
+    found = re.search(r"\b[0-9]{6}\b", sent(folder))
+    assert found
+    await page.get_by_label("Code of six digits").fill(found[0])
+    await page.get_by_role("button", name="Sign in", exact=True).click()
+    await expect(page.get_by_role("heading", name="Find a time")).to_be_visible()
+    assert page.url.endswith("/patient")

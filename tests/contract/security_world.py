@@ -210,6 +210,9 @@ def _share(database: Database) -> None:
         database.query(f"INSERT INTO provider_sign_ins VALUES ('{each}', NULL, NULL, {at})")
         database.query(f"INSERT INTO provider_subjects VALUES ('x', '{each}', '{each}', {at})")
         database.query(f"INSERT INTO wrong_codes VALUES ('{each}', {at}, 1)")
+        waiting = f"'{each}', 'x', 'x', 'x', '1980-01-01', NULL, {at}"
+        database.query(f"INSERT INTO registrations VALUES ({waiting})")
+        database.query(f"INSERT INTO address_tries VALUES ('{each}', {at}, 1)")
         database.query(f"INSERT INTO ceremonies VALUES ('{each}', 'x', NULL, NULL, {at})")
         invited = f"'{each}', 'patient', NULL, NULL, NULL, '{each}', {at}, {at}, NULL"
         database.query(f"INSERT INTO invitations VALUES ({invited})")
@@ -221,6 +224,7 @@ def _share(database: Database) -> None:
         f"INSERT INTO visit_links SELECT id, 'm', id, patient_id, NULL, {at}, {at}, NULL"
         " FROM appointments"
     )
+    database.query("INSERT INTO wrong_birth_dates SELECT id, 1 FROM profiles")
     database.query(f"INSERT INTO signing_keys VALUES ('k', 'x', 'x', {at})")
     database.query("INSERT INTO cluster (id, epoch, key) VALUES (1, 1, 'a secret')")
     database.query(
@@ -314,6 +318,9 @@ MAY_SEE: dict[str, Callable[[World, Principal, Row], bool]] = {
     "provider_sign_ins": lambda *_: False,
     "provider_subjects": lambda *_: False,
     "wrong_codes": lambda *_: False,
+    "registrations": lambda *_: False,
+    "address_tries": lambda *_: False,
+    "wrong_birth_dates": lambda *_: False,
     "ceremonies": lambda *_: False,
     "passkeys": lambda *_: False,
     "invitations": lambda _, who, row: (

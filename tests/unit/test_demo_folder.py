@@ -66,6 +66,7 @@ def test_the_demo_replaces_database_and_secret_of_the_settings(tmp_path: Path) -
     with DemoFolder.open(tmp_path, fresh=False) as folder:
         config = folder.config(base)
     assert (config.sign_in.enabled, config.sign_in.email_codes) == (True, True)
+    assert config.sign_in.registration
     assert config.reservations.hold_seconds == 2.0
     assert config.server.environment == "demo"
     assert config.database.url == f"sqlite:///{tmp_path / 'chairside.db'}"
