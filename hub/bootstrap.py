@@ -23,9 +23,10 @@ from api.schemas import render
 from hub import clock as system
 from hub.background import every, running
 from hub.bootstrap_cluster import open_cluster
-from hub.bootstrap_core import Base, Core, WrapBroadcaster, build_services, open_core
+from hub.bootstrap_core import Base, Core, WrapBroadcaster, open_core
 from hub.bootstrap_edge import Edge, open_edge
 from hub.bootstrap_messages import open_messages
+from hub.bootstrap_services import build_services
 from hub.cluster.cluster import Cluster
 from hub.cluster.local_node import local_node
 from hub.cluster.members.succession import Succession

@@ -193,6 +193,7 @@ def test_every_event_has_a_row() -> None:
 # --- the cells ------------------------------------------------------------------------------
 
 
+@pytest.mark.timeout(300)  # thousands of requests, one after the other
 @ENGINES
 async def test_routes_of_the_api(world: World) -> None:
     agree(await wrong_routes(world, rows_of("Routes")))

@@ -20,7 +20,8 @@ from api.auth import AuthSettings
 from api.schemas import render
 from hub.background import every, running
 from hub.bootstrap_cluster import build_cluster, handlers_of, taking_part
-from hub.bootstrap_core import Base, Core, build_services, open_core
+from hub.bootstrap_core import Base, Core, open_core
+from hub.bootstrap_services import build_services
 from hub.cluster.cluster import Cluster
 from hub.cluster.internal.codec import JsonObject, dumps, loads
 from hub.cluster.internal.node_client import NoAnswer, NotSent, _result
