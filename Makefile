@@ -33,12 +33,12 @@ test: $(VENV)/.installed-dev $(BUILT) ## all tests except the long ones
 	@$(BIN)/python tools/node.py install tests/node
 	@$(BIN)/python tools/node.py run web test
 	@$(BIN)/python -m tools.chromium
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
 
 test-long: $(VENV)/.installed-dev $(BUILT) ## all tests, also the long ones: more examples, rounds and crashes
 	@$(BIN)/python tools/node.py install tests/node
 	@$(BIN)/python tools/node.py install tests/node/suites
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'long or not long' $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) -m 'long or not long' $(ARGS)
 
 simulate: $(VENV)/.installed-dev ## whole clusters in simulated time, from seeds (SEEDS=1000, FIRST=0), with every invariant
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) --first $(FIRST)
@@ -47,7 +47,7 @@ power-cuts: $(VENV)/.installed-dev ## power cuts at every synchronisation of a b
 	$(BIN)/python -m pytest -m 'long or not long' tests/faults/test_power_cuts.py $(ARGS)
 
 histories: $(VENV)/.installed-dev ## histories of real hubs with faults, judged by two checkers (40 runs of each fault)
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'long or not long' tests/histories $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) -m 'long or not long' tests/histories $(ARGS)
 
 web: $(BUILT) ## build the screens of web/ into the package; run and test do that, too
 
