@@ -43,7 +43,7 @@ ALL_CHECKS: Final = [
     checks.use_after_free,
     checks.ensure_resource_availability,
 ]
-FEW: Final = {GenerationMode.POSITIVE: 3, GenerationMode.NEGATIVE: 2}
+FEW: Final = {GenerationMode.POSITIVE: 2, GenerationMode.NEGATIVE: 1}
 MANY: Final = {GenerationMode.POSITIVE: 25, GenerationMode.NEGATIVE: 15}
 """The number of requests for each operation and role, by generation mode."""
 STORIES, STEPS = 40, 10

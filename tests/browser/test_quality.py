@@ -95,7 +95,9 @@ VIEWS: dict[str, tuple[str, Act]] = {
 }
 
 
-@pytest.mark.parametrize(("scheme", "size"), [("light", PHONE), ("dark", DESK)])
+@pytest.mark.parametrize(
+    ("scheme", "size"), [("light", PHONE), pytest.param("dark", DESK, marks=pytest.mark.long)]
+)
 async def test_axe_finds_nothing_serious_on_any_page(
     scheme: str, size: dict[str, int], clinic: Clinic, windows: Windows
 ) -> None:

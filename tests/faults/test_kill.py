@@ -24,7 +24,7 @@ from tests.support.histories import pending, problems_of
 from tests.support.process import UNLIMITED, HubProcess, hub_process
 from tests.support.running import Template
 
-KILLS, KILLS_LONG = 5, 40
+KILLS, KILLS_LONG = 3, 40
 STOPS = 2
 TRAFFIC_PATIENTS = 30
 """The others are witnesses: they act right before a kill and look right after it."""

@@ -16,7 +16,7 @@ from tests.support.moves import Visits
 from tests.support.process import UNLIMITED, HubProcess, hub_process
 from tests.support.running import Template
 
-KILLS, KILLS_LONG = 3, 30
+KILLS, KILLS_LONG = 2, 30
 MOVERS = 4
 ALIVE = (5, 40)
 """How many moves are acknowledged between two kills."""

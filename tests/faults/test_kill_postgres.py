@@ -29,7 +29,7 @@ from tests.support.histories import pending, problems_of
 from tests.support.process import UNLIMITED, HubProcess, hub_process
 from tests.support.running import Template
 
-KILLS, KILLS_LONG = 3, 15
+KILLS, KILLS_LONG = 2, 15
 BACK_S = 15.0
 
 

@@ -110,13 +110,6 @@ async def test_a_killed_hub_on_sqlite(template: Template, tmp_path: Path) -> Non
     await one_hub(template, tmp_path, killed, seed=1)
 
 
-@pytest.mark.timeout(180)
-async def test_a_paused_node_of_three(
-    postgres_template: Template, tmp_path: Path, valkey: ValkeyServer
-) -> None:
-    await three_nodes(postgres_template, tmp_path, valkey, paused, seed=1)
-
-
 @pytest.mark.long
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("fault", ON_ONE, ids=name_of)
