@@ -153,7 +153,7 @@ class DentistScreen(Screen):
             await self.button("Later week").click()
 
     def event(self, who: Person) -> Locator:
-        return self.page.locator(f'.ec-event:has(.ev-who:text-is("{who.name}"))')
+        return self.page.locator(f'.ec-event:not(.is-ghost):has(.ev-who:text-is("{who.name}"))')
 
     @property
     def panel(self) -> Locator:
