@@ -104,6 +104,7 @@ async def test_a_link_with_a_token_signs_nobody_in(world: SignInWorld, windows: 
     """Else a link could make people enter their data as somebody else."""
     before = (await invited(world)).partition("/sign-in")[0]
     page = await windows.open(f"{before}/dentist#token={world.clinic.dentists[0].token}")
+    await page.wait_for_url("**/sign-in*")
     await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
