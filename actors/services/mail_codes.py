@@ -1,7 +1,8 @@
 """Sign-in with a code or a link that is sent by mail, for patients who have an account or register.
 
 The answer is the same whether anybody has the address. Mail alone gives nobody the rights of
-staff, and no record that a patient has not signed in to before.
+staff, outside of a demo, and no record that a patient has not signed in to before: that needs its
+date of birth, too (:mod:`~actors.services.registrations`).
 """
 
 import secrets
