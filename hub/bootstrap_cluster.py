@@ -22,9 +22,9 @@ from hub.cluster.internal.node_server import NodeHandler, internal_app, serving_
 from hub.cluster.local_node import LocalNode
 from hub.cluster.members.crash_watch import CrashWatch
 from hub.cluster.members.lease_keeper import LeaseKeeper
+from hub.cluster.stream.abandoned import AbandonedEvents
 from hub.cluster.stream.publisher import StreamPeers
 from hub.cluster.stream.receiver import StreamReceiver
-from hub.cluster.stream.repair import AbandonedEvents
 from store.postgres.liveness import open_liveness
 from store.postgres.nodes import Nodes, open_nodes
 

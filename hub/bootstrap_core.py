@@ -12,6 +12,7 @@ from actors.ports.clock import Clock, NewId
 from actors.ports.events import Broadcaster, EventRecord
 from actors.relay.committed_events import CommittedEvents
 from actors.relay.relay import Listener, Relay
+from actors.relay.repair import ChannelRepair
 from actors.services.catalog import Catalog
 from actors.services.changes import Changes
 from actors.services.consents import ConsentCheck
@@ -33,7 +34,6 @@ from api.realtime.rooms.rooms import Rooms
 from api.realtime.rooms.send_buffer import SendPolicy
 from api.realtime.supabase.presence_registry import PresenceRegistry
 from hub.cluster.local_node import LocalNode
-from hub.cluster.stream.repair import ChannelRepair
 from hub.config import Config
 from hub.telemetry.metrics import Metrics
 from hub.webhooks.dispatcher import Dispatcher

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from actors.relay.repair import ChannelRepair
 from actors.tasks import Work
 from api.realtime.supabase.presence_sync import PUBLISH_EVERY_S, PresenceSync
 from hub.background import every
@@ -18,8 +19,8 @@ from hub.cluster.local_node import LocalNode
 from hub.cluster.members.crash_watch import CrashWatch
 from hub.cluster.members.lease_keeper import LeaseKeeper
 from hub.cluster.members.membership import Membership
+from hub.cluster.stream.abandoned import AbandonedEvents
 from hub.cluster.stream.receiver import StreamReceiver
-from hub.cluster.stream.repair import AbandonedEvents, ChannelRepair
 
 log = structlog.get_logger(__name__)
 

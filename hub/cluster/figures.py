@@ -5,12 +5,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from actors.ports.clock import Clock
+from actors.relay.repair import ChannelRepair
 from hub.cluster.calendars.forwarded import ForwardedRequests
 from hub.cluster.calendars.ownership import Ownership
 from hub.cluster.calendars.router import Router
 from hub.cluster.local_node import LocalNode
 from hub.cluster.stream.receiver import StreamReceiver
-from hub.cluster.stream.repair import ChannelRepair
 from hub.telemetry.figures import (
     CALENDARS_SHOWN,
     PROBLEMS_SHOWN,

@@ -19,13 +19,13 @@ from actors.domain.appointment import Appointment
 from actors.domain.refusals import Unavailable
 from actors.ports.commits import Committed, Reply
 from actors.ports.events import EventRecord
+from actors.relay.repair import ChannelRepair
 from actors.relay.retries import BroadcastOutcome, RetryingBroadcaster
 from api.realtime.rooms.revocations import Revocations
 from api.realtime.rooms.subscribers import Subscription
 from chairside.client.channels import HubEvent, Position
 from chairside.client.tracking import NOTHING, ChannelTracker, ChannelUpdate
 from hub.cluster.members.lease import Lease
-from hub.cluster.stream.repair import ChannelRepair
 from store.commit import committer
 from tests.simulation.auditor import (
     COMPLETE,

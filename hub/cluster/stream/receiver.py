@@ -7,12 +7,12 @@ import structlog
 
 from actors.ports.clock import Clock
 from actors.relay.relay import Relay
+from actors.relay.repair import ChannelRepair
 from hub.cluster.members.membership import Membership
 from hub.cluster.settings import RedisSettings
 from hub.cluster.stream.continuity import Continuity
 from hub.cluster.stream.entries import EntryKind, StreamEntry, UnreadableEntry, decode
 from hub.cluster.stream.redis_stream import RedisStreamReader
-from hub.cluster.stream.repair import ChannelRepair
 
 log = structlog.get_logger(__name__)
 

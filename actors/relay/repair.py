@@ -1,20 +1,18 @@
-"""Compares the channels of this node with the database, and reads what the stream lost.
+"""Compares the channels of this node with the database, and reads what the relay was not told of.
 
-So an event that Redis loses is late by one interval at most, and never missing.
+So an event of a commit without an answer, or one that Redis loses, is late by one interval at most,
+and never missing.
 """
 
 import asyncio
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 from typing import Final
 
 import structlog
 
 from actors.domain.channels import AVAILABILITY_ALL, HUB_STATUS, Channel
-from actors.ports.clock import Clock
-from actors.ports.events import Delivery, EventLog, EventRecord
+from actors.ports.events import EventLog
 from actors.relay.relay import Relay
-from hub.cluster.members.membership import Membership
 
 log = structlog.get_logger(__name__)
 
@@ -76,43 +74,3 @@ class ChannelRepair:
         begin = self._next % len(ordered)
         self._next = begin + _CHANNELS_MAX
         return (ordered + ordered)[begin : begin + _CHANNELS_MAX]
-
-
-class AbandonedEvents:
-    """Records the delivery of events whose node failed before it could.
-
-    The other nodes have delivered them: they read them from the database.
-    """
-
-    ABANDONED_AFTER = timedelta(seconds=30)
-    PAGE = 500
-
-    def __init__(self, events: EventLog, membership: Membership, clock: Clock) -> None:
-        self._events, self._members, self._clock = events, membership, clock
-
-    async def mark(self) -> None:
-        """To be called regularly; one node of the cluster does the work."""
-        if not self._members.is_placed_here("sweep") or not self._members.lease_is_held:
-            return
-        now = self._clock.now()
-        abandoned = [
-            record
-            for record in await self._events.pending(limit=self.PAGE)
-            if now - record.time > self.ABANDONED_AFTER
-        ]
-        if abandoned:
-            log.info("events_left_behind", count=len(abandoned))
-            await self._events.mark([self._delivery(record) for record in abandoned])
-
-    def _delivery(self, record: EventRecord) -> Delivery:
-        now = self._clock.now()
-        return Delivery(
-            channel=record.channel,
-            position=record.position,
-            sent=True,
-            at=now,
-            latency_ms=(now - record.time).total_seconds() * 1_000,
-            attempts=0,
-            recipients=0,
-            error="the node that committed it was gone; the others read it from the log",
-        )
