@@ -53,6 +53,25 @@ class _Calendar:
         return frozenset(Visit(row["id"], self.step(row["start"]), row["version"]) for row in data)
 
 
+@dataclass
+class _Way:
+    """Of one request. aiohttp sends PUT and DELETE a second time when the connection breaks: then
+    the second attempt may find no hub, and the first one may have been served."""
+
+    is_connected: bool = False
+
+
+def _traced() -> aiohttp.TraceConfig:
+    """Notes whether a request ever had a connection."""
+
+    async def connected(_session: Any, context: Any, _params: Any) -> None:
+        context.trace_request_ctx.is_connected = True
+
+    trace = aiohttp.TraceConfig()
+    trace.on_connection_create_end.append(connected)
+    return trace
+
+
 @dataclass(kw_only=True)
 class Recorder:
     """``clinics``: how the clients reach the hub, or several of them."""
@@ -75,10 +94,11 @@ class Recorder:
         ]
 
     async def run(self, during: Callable[[], Awaitable[None]]) -> None:
-        """Clients act until ``during`` has returned, each request on a connection of its own: on a
-        kept one that breaks, aiohttp sends some requests a second time."""
+        """Clients act until ``during`` has returned."""
         connector = aiohttp.TCPConnector(force_close=True, limit=0)
-        async with aiohttp.ClientSession(connector=connector) as self._session:
+        async with aiohttp.ClientSession(
+            connector=connector, trace_configs=[_traced()]
+        ) as self._session:
             await self._run(during)
 
     async def _run(self, during: Callable[[], Awaitable[None]]) -> None:
@@ -135,13 +155,12 @@ class Recorder:
     ) -> Operation | None:
         """The operation with its outcome; None if it has certainly not happened, or was a read
         that failed."""
+        way = _Way()
         try:
             async with asyncio.timeout(PATIENCE_S):
-                status, code, body = await self._send(clinic, asked, calendar, patient)
-        except aiohttp.ClientConnectorError:
-            return None
+                status, code, body = await self._send(clinic, asked, calendar, patient, way)
         except (aiohttp.ClientError, TimeoutError):
-            return None if asked.kind is Kind.READ else asked
+            return asked if way.is_connected and asked.kind is not Kind.READ else None
         if status >= 500 or status == 429:
             return None if asked.kind is Kind.READ else asked
         answered = replace(asked, returned=time.monotonic(), outcome=Outcome.DONE)
@@ -157,7 +176,7 @@ class Recorder:
         return replace(answered, id=body["id"], version=body["version"])
 
     async def _send(
-        self, clinic: Clinic, asked: Operation, calendar: _Calendar, patient: Person
+        self, clinic: Clinic, asked: Operation, calendar: _Calendar, patient: Person, way: "_Way"
     ) -> tuple[int, str, Any]:
         start = calendar.instant(asked.start)
         by = calendar.dentist if asked.kind is Kind.READ else patient
@@ -174,7 +193,12 @@ class Recorder:
         else:
             method, path = "DELETE", f"{path}/{asked.id}"
         async with self._session.request(
-            method, clinic.url + path, json=body, params=query, headers=headers
+            method,
+            clinic.url + path,
+            json=body,
+            params=query,
+            headers=headers,
+            trace_request_ctx=way,
         ) as response:
             content = await response.read()
             found = json.loads(content) if content else {}
